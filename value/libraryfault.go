@@ -55,7 +55,10 @@ func libraryReason(e *jsonschema.ValidationError) string {
 	case *kind.Const:
 		return notOneOf(jsonTexts([]any{k.Want}))
 	case *kind.Format:
-		return "must be written as " + article(k.Want)
+		if k.Want == "regex" {
+			return "must be a regular expression in RE2 syntax: " + regexReason(k.Err)
+		}
+		return "must have the format " + k.Want
 	case *kind.Pattern:
 		return "must match the pattern " + k.Want
 	case *kind.MinLength:

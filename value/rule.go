@@ -35,19 +35,18 @@ func (r *rule) check(buf []byte, t *token, typesOnly bool, faults []Fault) []Fau
 			return append(faults, Fault{"", why})
 		}
 	}
-	if !typesOnly {
-		if r.choices != nil && !r.choices.has(buf, t) {
-			return append(faults, Fault{"", r.choices.reason})
-		}
-		switch t.kind {
-		case '"':
-			faults = r.checkLength(buf, t, faults)
-		case '0':
-			faults = r.checkLimits(buf[t.start:t.end], t, faults)
-		}
+	if !typesOnly && r.choices != nil && !r.choices.has(buf, t) {
+		faults = append(faults, Fault{"", r.choices.reason})
+		typesOnly = true // the rest would only say the same again
 	}
-	if t.kind == '[' {
-		faults = r.checkItems(buf, t, typesOnly, faults)
+	switch {
+	case t.kind == '[':
+		return r.checkItems(buf, t, typesOnly, faults)
+	case typesOnly:
+	case t.kind == '"':
+		return r.checkLength(buf, t, faults)
+	case t.kind == '0':
+		return r.checkLimits(buf[t.start:t.end], faults)
 	}
 	return faults
 }
@@ -66,7 +65,7 @@ func (r *rule) checkLength(buf []byte, t *token, faults []Fault) []Fault {
 	return faults
 }
 
-func (r *rule) checkLimits(text []byte, t *token, faults []Fault) []Fault {
+func (r *rule) checkLimits(text []byte, faults []Fault) []Fault {
 	if len(r.limits) == 0 || len(text) > maxNumber {
 		return faults
 	}

@@ -1,0 +1,145 @@
+// Package duck opens DuckDB for the stages that run on it. One Instance is one database file (or none) and
+// whatever scratch databases its users attach in memory, so that a live engine and a store
+// that share an Instance hand tables to one another without copying them through Go.
+package duck
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"github.com/duckdb/duckdb-go/v2"
+	"github.com/pinflow/pinflow"
+)
+
+// Options are how an Instance is opened.
+type Options struct {
+	Path    string // the database file, made if missing; "" keeps everything in memory
+	Memory  int64  // bytes that DuckDB may use before it spills; 0 for 256 MiB
+	Threads int    // 0 for one per core
+	// Dir is the only folder whose files SQL can read or write, and where DuckDB spills what
+	// does not fit into Memory. It is made if missing. "" allows no files at all and no spilling.
+	Dir string
+}
+
+// Instance is one DuckDB in this process. It is safe for concurrent use.
+type Instance struct {
+	// DB opens connections. Every one speaks UTC; none can reach files outside Options.Dir, the network, extensions or settings.
+	DB      *sql.DB
+	dir     string
+	scratch atomic.Int64
+}
+
+// Open opens or creates the database. A file that another process holds is an Exists error, one of a newer
+// or foreign format an Invalid one.
+func Open(ctx context.Context, o Options) (*Instance, error) {
+	if o.Memory <= 0 {
+		o.Memory = 256 << 20
+	}
+	dir, err := makeDir(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	connector, err := duckdb.NewConnector(o.Path, nil)
+	if err != nil {
+		return nil, openError(o.Path, err)
+	}
+	i := &Instance{DB: sql.OpenDB(connector), dir: dir}
+	for _, set := range settings(o, dir) {
+		if _, err := i.DB.ExecContext(ctx, set); err != nil {
+			return nil, openError(o.Path, fmt.Errorf("%s: %w", set, firstOf(err, i.DB.Close())))
+		}
+	}
+	return i, nil
+}
+
+// settings are those of the whole instance, in an order that leaves the locks for last.
+func settings(o Options, dir string) []string {
+	all := []string{
+		"SET memory_limit = " + Literal(strconv.FormatInt(o.Memory>>10, 10)+"KiB"),
+		"SET GLOBAL TimeZone = 'UTC'",
+		"SET autoinstall_known_extensions = false",
+		"SET autoload_known_extensions = false",
+		"SET preserve_insertion_order = false",
+	}
+	if o.Threads > 0 {
+		all = append(all, "SET threads = "+strconv.Itoa(o.Threads))
+	}
+	if dir != "" {
+		all = append(all, "SET temp_directory = "+Literal(filepath.Join(dir, "spill")),
+			"SET allowed_directories = ["+Literal(dir)+"]")
+	} else {
+		all = append(all, "SET temp_directory = ''")
+	}
+	return append(all, "SET enable_external_access = false", "SET lock_configuration = true")
+}
+
+func makeDir(dir string) (string, error) {
+	if dir == "" {
+		return "", nil
+	}
+	abs, err := filepath.Abs(dir)
+	if err == nil {
+		err = os.MkdirAll(abs, 0o700)
+	}
+	if err != nil {
+		return "", &pinflow.Error{Op: "make folder", On: dir, Err: err}
+	}
+	return abs, nil
+}
+
+// Dir returns the absolute path of the folder whose files SQL can read and write, "" if there is none.
+func (i *Instance) Dir() string { return i.dir }
+
+// Close closes all connections and the database; a clean close leaves no write-ahead log to be replayed.
+func (i *Instance) Close() error { return i.DB.Close() }
+
+// Scratch attaches a new database in memory and returns its quoted name; Detach gives its memory back.
+func (i *Instance) Scratch(ctx context.Context) (string, error) {
+	name := "scratch_" + strconv.FormatInt(i.scratch.Add(1), 10)
+	if _, err := i.DB.ExecContext(ctx, "ATTACH ':memory:' AS "+name); err != nil {
+		return "", &pinflow.Error{Op: "attach scratch database", On: name, Err: err}
+	}
+	return name, nil
+}
+
+// Detach drops a database that Scratch attached.
+func (i *Instance) Detach(ctx context.Context, scratch string) error {
+	if _, err := i.DB.ExecContext(ctx, "DETACH "+scratch); err != nil {
+		return &pinflow.Error{Op: "detach scratch database", On: scratch, Err: err}
+	}
+	return nil
+}
+
+// Quote returns name as a quoted SQL identifier.
+func Quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`) + `"` }
+
+// Literal returns s as an SQL string.
+func Literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+
+func openError(path string, err error) error {
+	e := &pinflow.Error{Op: "open DuckDB", On: path, Err: err}
+	switch text := err.Error(); {
+	case path == "":
+		e.On = "in memory"
+	case strings.Contains(text, "Could not set lock"), strings.Contains(text, "Conflicting lock"):
+		e.Kind, e.Hint = pinflow.Exists, "Another process has the file open: ask that one, or stop it."
+	case strings.Contains(text, "not a valid DuckDB"), strings.Contains(text, "version number"):
+		e.Kind, e.Hint = pinflow.Invalid, "Give the file of a store that this version or an older one wrote."
+	}
+	return e
+}
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

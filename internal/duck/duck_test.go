@@ -1,0 +1,102 @@
+package duck_test
+
+import (
+	"math/big"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/internal/duck"
+)
+
+func open(t *testing.T, o duck.Options) *duck.Instance {
+	t.Helper()
+	i, err := duck.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = i.Close() })
+	return i
+}
+
+func TestSQLCannotLeaveItsFolder(t *testing.T) {
+	dir, outside := filepath.Join(t.TempDir(), "spool"), filepath.Join(t.TempDir(), "secret.json")
+	if err := os.WriteFile(outside, []byte(`{"a":1}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	i := open(t, duck.Options{Dir: dir})
+	if err := os.WriteFile(filepath.Join(dir, "a.json"), []byte(`{"a":1}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := i.DB.Exec("SELECT * FROM read_json(" + duck.Literal(filepath.Join(dir, "a.json")) + ")"); err != nil {
+		t.Errorf("reading a file of the folder: %v", err)
+	}
+	for _, q := range []string{
+		"SELECT * FROM read_text(" + duck.Literal(outside) + ")",
+		"COPY (SELECT 1) TO " + duck.Literal(outside),
+		"ATTACH " + duck.Literal(outside+".duckdb") + " AS other",
+		"SET memory_limit = '1GB'", "SET enable_external_access = true", "INSTALL httpfs",
+	} {
+		if _, err := i.DB.Exec(q); err == nil {
+			t.Errorf("%s was allowed", q)
+		}
+	}
+}
+
+func TestConnectionsSpeakUTC(t *testing.T) {
+	i := open(t, duck.Options{})
+	for range 3 {
+		c, err := i.DB.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		var zone string
+		if err := c.QueryRowContext(t.Context(), "SELECT current_setting('TimeZone')").Scan(&zone); err != nil || zone != "UTC" {
+			t.Errorf("time zone %q, %v", zone, err)
+		}
+	}
+}
+
+func TestTableScansExactValues(t *testing.T) {
+	i := open(t, duck.Options{})
+	scratch, err := i.Scratch(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	table := &duck.Table{Instance: i, Name: scratch + ".t", Columns: []pinflow.Column{
+		{Name: "h", Type: "HUGEINT"}, {Name: "d", Type: "DECIMAL(38,2)"}, {Name: "j", Type: "JSON"}, {Name: "l", Type: "VARCHAR[]"},
+		{Name: "t", Type: "TIMESTAMPTZ"}, {Name: "n", Type: "BIGINT"}}}
+	if _, err := i.DB.Exec("CREATE TABLE " + table.Name + ` AS SELECT 170141183460469231731687303715884105727::HUGEINT h,
+		-1.05::DECIMAL(38,2) d, '{"b":12345678901234567890.10,"a":1}'::JSON j, ['x', NULL] l, TIMESTAMPTZ '2026-11-22 10:00:00Z' t, NULL::BIGINT n`); err != nil {
+		t.Fatal(err)
+	}
+	huge, _ := new(big.Int).SetString("170141183460469231731687303715884105727", 10)
+	want := []any{huge, "-1.05", `{"b":12345678901234567890.10,"a":1}`, []any{"x", nil}, time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC), nil}
+	err = table.Scan(t.Context(), func(row []any) error {
+		if !reflect.DeepEqual(row, want) {
+			t.Errorf("got %#v", row)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := i.Detach(t.Context(), scratch); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestFileThatIsNoDatabase(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "store.duckdb")
+	if err := os.WriteFile(path, []byte(strings.Repeat("no database ", 1000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := duck.Open(t.Context(), duck.Options{Path: path}); pinflow.KindOf(err) != pinflow.Invalid {
+		t.Errorf("got %v", err)
+	}
+}

@@ -1,0 +1,35 @@
+# Pinflow. `make` or `make help` explains each target.
+SHELL := /bin/bash
+GO ?= go
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## explain each target
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build ## build, then everything in one process with posts arriving; Ctrl-C ends it
+	bin/pinflow up --emulate
+
+.PHONY: build
+build: ## build bin/pinflow (needs Go and gcc)
+	$(GO) build -trimpath -ldflags "-X main.version=$$(git describe --always --dirty 2>/dev/null || echo unknown)" -o bin/pinflow ./cmd/pinflow
+
+.PHONY: test
+test: ## all tests; those of real rows and services need PINFLOW_DATA and PINFLOW_STACK (see README)
+	$(GO) test -timeout 20m ./...
+
+.PHONY: lint
+lint: ## gofmt, go vet and staticcheck
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "gofmt these: $$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+.PHONY: bench
+bench: ## the benchmarks of bench/RESULTS.md, each beside its peer in one run
+	$(GO) test -run '^$$' -bench . -benchtime 5s -timeout 60m ./bench/...
+
+.PHONY: soak
+soak: ## the kill test with more rounds: SEEDS=200 make soak
+	PINFLOW_SEEDS=$${SEEDS:-200} $(GO) test -timeout 4h -run 'TestKill' ./cmd/pinflow

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxCell is how many characters of a value a table shows.
+const maxCell = 60
+
+// printTable prints rows for people: numbers to the right, a line of counts below.
+func printTable(w io.Writer, columns []string, rows [][]any) error {
+	cells, numeric := make([][]string, len(rows)), make([]bool, len(columns))
+	widths := make([]int, len(columns))
+	for c, name := range columns {
+		widths[c], numeric[c] = utf8.RuneCountInString(name), true
+	}
+	for r, row := range rows {
+		cells[r] = make([]string, len(columns))
+		for c := range columns {
+			text, isNumber := cell(row[c])
+			cells[r][c] = text
+			numeric[c] = numeric[c] && (isNumber || row[c] == nil)
+			widths[c] = max(widths[c], utf8.RuneCountInString(text))
+		}
+	}
+	var b bytes.Buffer
+	line(&b, columns, widths, numeric)
+	rules := make([]string, len(columns))
+	for c := range rules {
+		rules[c] = strings.Repeat("─", widths[c])
+	}
+	line(&b, rules, widths, numeric)
+	for _, row := range cells {
+		line(&b, row, widths, numeric)
+	}
+	unit := "rows"
+	if len(rows) == 1 {
+		unit = "row"
+	}
+	fmt.Fprintf(&b, "(%d %s)\n", len(rows), unit)
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+func line(b *bytes.Buffer, texts []string, widths []int, right []bool) {
+	for c, text := range texts {
+		pad := strings.Repeat(" ", widths[c]-utf8.RuneCountInString(text))
+		if c > 0 {
+			b.WriteString("  ")
+		}
+		switch {
+		case right[c]:
+			b.WriteString(pad + text)
+		case c == len(texts)-1:
+			b.WriteString(text)
+		default:
+			b.WriteString(text + pad)
+		}
+	}
+	b.WriteByte('\n')
+}
+
+// cell returns a value's text on one line, and whether it is a number. NULL is empty.
+func cell(v any) (text string, isNumber bool) {
+	switch v := v.(type) {
+	case nil:
+		return "", false
+	case json.Number:
+		return v.String(), true
+	case string:
+		text = v
+	default:
+		raw, err := json.Marshal(v)
+		if err != nil {
+			return fmt.Sprint(v), false
+		}
+		text = string(raw)
+	}
+	text = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, text)
+	if utf8.RuneCountInString(text) > maxCell {
+		text = string([]rune(text)[:maxCell-1]) + "…"
+	}
+	return text, false
+}

@@ -35,11 +35,14 @@ type PlannedModel struct {
 	Columns []Column // of the model's rows, always with _partition and _offset, without _reject
 	// SQL is DuckDB text that reads the relation named by the source and yields Columns, then
 	// _reject VARCHAR (a reason, or NULL for an accepted row).
-	SQL   string
-	Table string // the Table that holds its rows; "" if the store keeps none
-	Rows  string // "all", "recent" or "none"
-	Key   []string
-	Keep  string
+	SQL string
+	// Careful yields the same rows where SQL succeeds, and never fails on a record: one for which SQL fails
+	// has the reason in _reject. It is slower: for a batch that SQL has failed on.
+	Careful string
+	Table   string // the Table that holds its rows; "" if the store keeps none
+	Rows    string // "all", "recent" or "none"
+	Key     []string
+	Keep    string
 }
 
 // PlannedMetric is a metric: partials per (period, shard, dimensions), and how users see them merged.

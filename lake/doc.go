@@ -1,0 +1,26 @@
+// Package lake keeps a journal for ever, as immutable objects of gzip NDJSON (docs/FORMAT.md).
+//
+//	name.go    what an object is called
+//	topic.go   _topic.json: what all processes that use a topic's part of the lake agree on
+//	read.go    objects and their lines
+//	tail.go    where a partition ends: the only place from which a writer resumes
+//	tiles.go   the check that objects tile the offsets
+//	writer.go  the writer: poll, flush what is due
+//	group.go   partitions come and go
+//	fill.go    a record goes into its partition's buffer, under the rules
+//	put.go     a buffer becomes an object, or gives way to the one that is there
+//	buffer.go  lines, compressed as they come
+//
+// # The rules
+//
+// An object holds the contiguous records [start, end) of one partition and one log period. It is named by the
+// position at which its writer resumed, and its last record tells its end. Any number of writers may believe that
+// a partition is theirs, because each of them follows these rules:
+//
+//   - Position and period floor come from the partition's last object, or from the object before, never from elsewhere.
+//   - An object is put only if absent. If it is there, whoever put it, everything in hand is dropped, the object
+//     is read, and the writer goes on at its end and in its period.
+//   - An object that starts at s is put only after the one that ends at s has been seen in the lake.
+//
+// So all writers walk one chain, and each link of it is made once.
+package lake

@@ -1,0 +1,157 @@
+package folder
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"iter"
+	"path"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/pinflow/pinflow"
+)
+
+var errNotRegular = errors.New("something that is no regular file has that name")
+
+// Get implements pinflow.ObjectReader.
+func (f *Folder) Get(ctx context.Context, name string) (io.ReadCloser, error) {
+	const op = "get object"
+	if err := f.check(op, name); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, f.fault(op, name, err)
+	}
+	file, err := f.root.Open(name)
+	if err != nil {
+		if errors.Is(err, syscall.ENOTDIR) {
+			err = fs.ErrNotExist
+		}
+		return nil, f.fault(op, name, err)
+	}
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		file.Close()
+		return nil, f.fault(op, name, fs.ErrNotExist)
+	}
+	if err == nil {
+		// Its writer may have been killed before it came to this. A reader without the right to do it has nothing to lose by it.
+		err = f.sync(path.Dir(name))
+		if errors.Is(err, syscall.EROFS) || errors.Is(err, syscall.EINVAL) || errors.Is(err, fs.ErrPermission) {
+			err = nil
+		}
+	}
+	if err != nil {
+		file.Close()
+		return nil, f.fault(op, name, err)
+	}
+	return file, nil
+}
+
+// List implements pinflow.ObjectReader. It reads only the directories that can hold such names, each whole.
+func (f *Folder) List(ctx context.Context, prefix, delimiter string) iter.Seq2[pinflow.ObjectInfo, error] {
+	return func(yield func(pinflow.ObjectInfo, error) bool) {
+		const op = "list objects"
+		if delimiter != "" && delimiter != "/" {
+			yield(pinflow.ObjectInfo{}, &pinflow.Error{Op: op, On: f.String() + "/" + prefix, Kind: pinflow.Invalid, Err: errors.New("the delimiter of a folder is a slash")})
+			return
+		}
+		dir, begins := path.Split(prefix)
+		if dir != "" {
+			dir = dir[:len(dir)-1]
+			if err := f.check(op, dir); err != nil {
+				yield(pinflow.ObjectInfo{}, err)
+				return
+			}
+		}
+		w := walk{f: f, ctx: ctx, flat: delimiter == "", yield: yield}
+		w.in(dir, begins)
+	}
+}
+
+// walk yields a folder's objects in the order of their full names.
+type walk struct {
+	f     *Folder
+	ctx   context.Context
+	flat  bool // go into folders instead of yielding them
+	yield func(pinflow.ObjectInfo, error) bool
+}
+
+// in yields the objects of dir whose names in it begin as said; false if the listing ends there.
+func (w *walk) in(dir, begins string) bool {
+	entries, err := w.read(dir)
+	if err == nil {
+		err = w.ctx.Err()
+	}
+	if err != nil {
+		w.yield(pinflow.ObjectInfo{}, w.f.fault("list objects", dir, err))
+		return false
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.sortName, begins) || dir == "" && e.Name() == tmp {
+			continue
+		}
+		info := pinflow.ObjectInfo{Name: path.Join(dir, e.Name())}
+		switch {
+		case e.IsDir() && w.flat:
+			if !w.in(info.Name, "") {
+				return false
+			}
+			continue
+		case e.IsDir():
+			info.Name += "/"
+		default:
+			stat, err := e.Info()
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil {
+				w.yield(pinflow.ObjectInfo{}, w.f.fault("list objects", info.Name, err))
+				return false
+			}
+			info.Size = stat.Size()
+		}
+		if !w.yield(info, nil) {
+			return false
+		}
+	}
+	return true
+}
+
+// entry is a file or folder; folders sort as what their objects' names go on with: "a-b" comes before "a/b".
+type entry struct {
+	fs.DirEntry
+	sortName string
+}
+
+func (w *walk) read(dir string) ([]entry, error) {
+	d, err := w.f.root.Open(path.Join(".", dir))
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	all, err := d.ReadDir(-1)
+	if err != nil {
+		if errors.Is(err, syscall.ENOTDIR) {
+			return nil, nil
+		}
+		return nil, err
+	}
+	entries := make([]entry, 0, len(all))
+	for _, e := range all {
+		switch {
+		case e.IsDir():
+			entries = append(entries, entry{e, e.Name() + "/"})
+		case e.Type().IsRegular():
+			entries = append(entries, entry{e, e.Name()})
+		}
+	}
+	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.sortName, b.sortName) })
+	return entries, nil
+}

@@ -1,0 +1,199 @@
+package lake
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"iter"
+	"strings"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/value"
+)
+
+// Line is a record as the lake keeps it: with its value compact, and nil if it was empty.
+type Line struct {
+	pinflow.Record
+	Erased bool // only Topic, Partition and Offset are left
+}
+
+// Periods yields the log periods that have a folder, oldest first.
+func (t *Topic) Periods(ctx context.Context) iter.Seq2[pinflow.Period, error] {
+	return func(yield func(pinflow.Period, error) bool) {
+		for info, err := range t.objects.List(ctx, topicFolder(t.Topic)+periodFolder, "/") {
+			var p pinflow.Period
+			if err == nil {
+				if !strings.HasSuffix(info.Name, "/") {
+					continue
+				}
+				p, err = parseFolder(t.PeriodLength(), strings.TrimPrefix(info.Name, topicFolder(t.Topic)))
+			}
+			if !yield(p, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Objects yields all objects, in the order of period, partition and start.
+func (t *Topic) Objects(ctx context.Context) iter.Seq2[Object, error] {
+	return t.list(ctx, topicFolder(t.Topic)+periodFolder)
+}
+
+// PeriodObjects yields the objects of one period, in the order of partition and start.
+func (t *Topic) PeriodObjects(ctx context.Context, p pinflow.Period) iter.Seq2[Object, error] {
+	return t.list(ctx, topicFolder(t.Topic)+folderOf(t.PeriodLength(), p))
+}
+
+// PartitionObjects yields the objects of one partition in the order of their start.
+func (t *Topic) PartitionObjects(ctx context.Context, partition int32) iter.Seq2[Object, error] {
+	return func(yield func(Object, error) bool) {
+		for p, err := range t.Periods(ctx) {
+			if err != nil {
+				yield(Object{}, err)
+				return
+			}
+			for o, err := range t.list(ctx, t.partitionPrefix(p, partition)) {
+				if !yield(o, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+// partitionPrefix is what the names of the partition's objects in the period start with.
+func (t *Topic) partitionPrefix(p pinflow.Period, partition int32) string {
+	name := Object{TopicPartition: pinflow.TopicPartition{Topic: t.Topic, Partition: partition}, Period: p}.Name(t.PeriodLength())
+	return name[:strings.LastIndexByte(name, '-')+1]
+}
+
+func (t *Topic) list(ctx context.Context, prefix string) iter.Seq2[Object, error] {
+	return func(yield func(Object, error) bool) {
+		for info, err := range t.objects.List(ctx, prefix, "") {
+			var o Object
+			if err == nil {
+				var ok bool
+				if o, ok, err = parseName(t.Topic, t.PeriodLength(), info); !ok && err == nil {
+					continue
+				}
+			}
+			if !yield(o, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// Read yields an object's lines, in the order of their offsets. A line that cannot be read is an Invalid error and ends it.
+func (t *Topic) Read(ctx context.Context, o Object) iter.Seq2[Line, error] {
+	return func(yield func(Line, error) bool) {
+		for text, err := range t.lines(ctx, o) {
+			var l Line
+			if err == nil {
+				l, err = t.parseLine(o, text)
+			}
+			if !yield(l, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func (t *Topic) parseLine(o Object, text []byte) (Line, error) {
+	r, err := value.ParseLine(text)
+	if err != nil {
+		return Line{}, t.damaged(o, err)
+	}
+	l := Line{Record: r}
+	l.Topic = o.Topic
+	if l.Value == nil {
+		var mark struct {
+			Erased bool `json:"_erased"`
+		}
+		if err := json.Unmarshal(text, &mark); err != nil {
+			return Line{}, t.damaged(o, err)
+		}
+		if l.Erased = mark.Erased; l.Erased {
+			l.Partition = o.Partition
+		}
+	}
+	return l, nil
+}
+
+// damaged is the error of an object that is not as it was written.
+func (t *Topic) damaged(o Object, err error) error {
+	return &pinflow.Error{Op: "read object", On: t.objects.String() + "/" + o.Name(t.PeriodLength()), Kind: pinflow.Invalid, Err: err,
+		Hint: "The object is damaged, or was not written by Pinflow: restore it from a copy."}
+}
+
+// lines yields an object's lines without their newlines; they are valid until the next. A gzip stream that is
+// cut off or damaged is an Invalid error, one that could not be fetched is what Objects says of it.
+func (t *Topic) lines(ctx context.Context, o Object) iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		body, err := t.objects.Get(ctx, o.Name(t.PeriodLength()))
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer body.Close()
+		source := &sourceErr{r: body}
+		if err := eachLine(source, func(line []byte) bool { return yield(line, nil) }); err != nil {
+			if source.err != nil {
+				yield(nil, &pinflow.Error{Op: "read object", On: t.objects.String() + "/" + o.Name(t.PeriodLength()), Kind: pinflow.Unavailable, Err: source.err})
+			} else {
+				yield(nil, t.damaged(o, err))
+			}
+		}
+	}
+}
+
+// sourceErr remembers an error of r, to tell it from one of the bytes read.
+type sourceErr struct {
+	r   io.Reader
+	err error
+}
+
+func (s *sourceErr) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		s.err = err
+	}
+	return n, err
+}
+
+// eachLine calls f with each line of a gzip stream until it returns false.
+func eachLine(r io.Reader, f func(line []byte) bool) error {
+	z, err := gzip.NewReader(r)
+	if err != nil {
+		return err
+	}
+	defer z.Close()
+	lines := bufio.NewReaderSize(z, 64<<10)
+	var long []byte // a line of more than the reader's buffer
+	for {
+		part, err := lines.ReadSlice('\n')
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull):
+			long = append(long, part...)
+			continue
+		case errors.Is(err, io.EOF) && len(part)+len(long) == 0:
+			return nil
+		case errors.Is(err, io.EOF):
+			return errors.New("the last line has no end")
+		case err != nil:
+			return err
+		}
+		if len(long) > 0 {
+			long = append(long, part...)
+			part = long
+		}
+		if !f(part[:len(part)-1]) {
+			return nil
+		}
+		long = long[:0]
+	}
+}

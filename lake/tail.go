@@ -1,0 +1,116 @@
+package lake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/pinflow/pinflow"
+)
+
+// Tail is where a partition's part of the lake ends.
+type Tail struct {
+	End   int64          // one after the last record; 0 if there is none
+	Floor pinflow.Period // the log period of the last record; NoPeriod if there is none
+}
+
+// manyFolders is how many periods are searched one by one for a partition's last object before all are listed at once.
+const manyFolders = 32
+
+// Last returns where a partition's part of the lake ends, as its last object tells.
+func (t *Topic) Last(ctx context.Context, partition int32) (Tail, error) {
+	periods, err := t.periods(ctx)
+	if err != nil {
+		return Tail{}, err
+	}
+	return t.last(ctx, periods, partition)
+}
+
+// Ends returns where each partition's part of the lake ends.
+func (t *Topic) Ends(ctx context.Context) (map[int32]Tail, error) {
+	periods, err := t.periods(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ends := make(map[int32]Tail, t.Partitions)
+	for p := range int32(t.Partitions) {
+		if ends[p], err = t.last(ctx, periods, p); err != nil {
+			return nil, err
+		}
+	}
+	return ends, nil
+}
+
+func (t *Topic) periods(ctx context.Context) ([]pinflow.Period, error) {
+	var periods []pinflow.Period
+	for p, err := range t.Periods(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		periods = append(periods, p)
+	}
+	return periods, nil
+}
+
+func (t *Topic) last(ctx context.Context, periods []pinflow.Period, partition int32) (Tail, error) {
+	o, ok, err := t.lastObject(ctx, periods, partition)
+	if err != nil || !ok {
+		return Tail{Floor: pinflow.NoPeriod}, err
+	}
+	return t.tailOf(ctx, o)
+}
+
+// lastObject finds the object with the greatest start. Periods never go back within a partition, so it is
+// in the newest folder that has any.
+func (t *Topic) lastObject(ctx context.Context, periods []pinflow.Period, partition int32) (last Object, ok bool, err error) {
+	for tried := range len(periods) {
+		if tried == manyFolders {
+			return t.lastOfAll(ctx, partition)
+		}
+		for o, err := range t.list(ctx, t.partitionPrefix(periods[len(periods)-1-tried], partition)) {
+			if err != nil {
+				return Object{}, false, err
+			}
+			last, ok = o, true
+		}
+		if ok {
+			return last, true, nil
+		}
+	}
+	return Object{}, false, nil
+}
+
+// lastOfAll is lastObject for a partition that has been quiet for many periods.
+func (t *Topic) lastOfAll(ctx context.Context, partition int32) (last Object, ok bool, err error) {
+	for o, err := range t.Objects(ctx) {
+		if err != nil {
+			return Object{}, false, err
+		}
+		if o.Partition == partition {
+			last, ok = o, true
+		}
+	}
+	return last, ok, nil
+}
+
+// tailOf reads an object's last line. An object that does not hold what its name says is an Invalid error.
+func (t *Topic) tailOf(ctx context.Context, o Object) (Tail, error) {
+	var line []byte
+	for text, err := range t.lines(ctx, o) {
+		if err != nil {
+			return Tail{}, err
+		}
+		line = append(line[:0], text...)
+	}
+	if len(line) == 0 {
+		return Tail{}, t.damaged(o, errors.New("it is empty"))
+	}
+	last, err := t.parseLine(o, line)
+	if err != nil {
+		return Tail{}, err
+	}
+	if last.Partition != o.Partition || last.Offset < o.Start {
+		return Tail{}, t.damaged(o, fmt.Errorf("its last record is %d of partition %d", last.Offset, last.Partition))
+	}
+	return Tail{End: last.Offset + 1, Floor: o.Period}, nil
+}

@@ -15,7 +15,7 @@ import (
 // Options say what is posted where, and how fast. To is the only one that must be given.
 type Options struct {
 	To   string // the URL of a source's route: http://127.0.0.1:8000/pin/
-	Rows Rows   // what is posted; nil for RandomPins(Seed)
+	Rows Rows   // what is posted, to be closed by the caller; nil for RandomPins(Seed)
 	Seed uint64
 	// Count ends the run after so many rows; 0 for all there are, of which RandomPins has no end.
 	Count int64
@@ -95,6 +95,7 @@ func dispatch(ctx context.Context, o *Options, t *tally) error {
 	g.SetLimit(o.Connections)
 	p := sender{client: o.Client, to: o.To, bulk: o.Bulk > 1, tally: t}
 	pace := newPace(o.Rate)
+	var sent int64
 	var failed error
 	for left := o.Count; failed == nil && posting.Err() == nil; left -= int64(o.Bulk) {
 		want := o.Bulk
@@ -109,7 +110,8 @@ func dispatch(ctx context.Context, o *Options, t *tally) error {
 		if pace.wait(posting, rows) != nil {
 			break
 		}
-		first := t.begin(len(rows))
+		first := sent
+		sent += int64(len(rows))
 		g.Go(func() error { return p.post(posting, rows, first) })
 	}
 	err := g.Wait()

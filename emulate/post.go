@@ -27,10 +27,14 @@ type sending struct {
 // post posts rows, of which the first has the given number in the run, again and again until each is acknowledged or
 // rejected. It returns an error if the place refuses whatever is posted, or if ctx ends before.
 func (p *sender) post(ctx context.Context, rows []Row, first int64) error {
+	if ctx.Err() != nil { // while waiting for a free connection
+		return ctx.Err()
+	}
 	open := make([]sending, len(rows))
 	for i, r := range rows {
 		open[i] = sending{r, first + int64(i)}
 	}
+	p.tally.begin(len(rows))
 	start := time.Now()
 	var wait backoff
 	for tries := 1; ; tries++ {
@@ -39,7 +43,7 @@ func (p *sender) post(ctx context.Context, rows []Row, first int64) error {
 			return err
 		}
 		settled, again, err := split(open, a, tries)
-		p.tally.settle(settled, time.Since(start))
+		p.tally.settle(settled, time.Since(start), a.trouble)
 		if err != nil || len(again) == 0 {
 			return err
 		}
@@ -50,7 +54,7 @@ func (p *sender) post(ctx context.Context, rows []Row, first int64) error {
 		if err := sleep(ctx, wait.next(a.retryAfter)); err != nil {
 			return err
 		}
-		p.tally.retry(len(open), a.trouble)
+		p.tally.retry(len(open))
 	}
 }
 

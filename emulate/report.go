@@ -15,7 +15,7 @@ type Report struct {
 	Retried      int64         // how often a row was posted again
 	Elapsed      time.Duration // since the start
 	P50, P99     time.Duration // of the time from a row's post to its acknowledgement, retries included; within 4 %
-	Trouble      error         // why posts are being tried again; nil if the last answer was one
+	Trouble      error         // why rows have to be posted again; nil if the last answer was for all that it was asked
 }
 
 // Outcome is what became of one row.
@@ -46,25 +46,22 @@ func newTally(onOutcome func(Outcome), onProgress func(Report)) *tally {
 	return &tally{start: now, told: now, onOutcome: onOutcome, onProgress: onProgress}
 }
 
-// begin counts rows about to be posted for the first time and returns the first one's number.
-func (t *tally) begin(rows int) int64 {
+// begin counts rows about to be posted for the first time.
+func (t *tally) begin(rows int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.report.Sent += int64(rows)
-	return t.report.Sent - int64(rows)
 }
 
-// retry counts rows about to be posted again because of err.
-func (t *tally) retry(rows int, err error) {
+// retry counts rows about to be posted again.
+func (t *tally) retry(rows int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.report.Retried += int64(rows)
-	t.report.Trouble = err
-	t.progress()
 }
 
-// settle counts the final answers of one post that took so long.
-func (t *tally) settle(outcomes []Outcome, took time.Duration) {
+// settle counts the final answers that came for rows begun so long ago; trouble is why others have none yet.
+func (t *tally) settle(outcomes []Outcome, took time.Duration, trouble error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, o := range outcomes {
@@ -78,7 +75,7 @@ func (t *tally) settle(outcomes []Outcome, took time.Duration) {
 			t.onOutcome(o)
 		}
 	}
-	t.report.Trouble = nil
+	t.report.Trouble = trouble
 	t.progress()
 }
 

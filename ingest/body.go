@@ -1,0 +1,240 @@
+package ingest
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/problem"
+)
+
+// body reads a post's body, decompressed and limited.
+type body struct {
+	raw     io.ReadCloser
+	unzip   *gzip.Reader             // nil if not compressed
+	control *http.ResponseController // nil if small
+	timeout time.Duration
+	waited  time.Duration // for the client
+	length  int64         // bytes that may come, decompressed
+	max     int64
+	read    int64 // bytes read so far, decompressed
+	ended   bool
+}
+
+func newBody(w http.ResponseWriter, r *http.Request, limit int64, timeout time.Duration) *body {
+	b := &body{raw: r.Body, max: limit, length: limit, timeout: timeout}
+	if r.ContentLength > smallBody || r.ContentLength < 0 {
+		b.control = http.NewResponseController(w)
+	}
+	return b
+}
+
+// open looks at the headers; a nil problem means that the body can be read.
+func (b *body) open(w http.ResponseWriter, r *http.Request) *problem.Problem {
+	if r.ContentLength > b.max {
+		p := bodyProblem(errTooLarge(b.max))
+		return &p
+	}
+	encoding := r.Header.Get("Content-Encoding")
+	switch {
+	case encoding == "" || encoding == "identity":
+		if r.ContentLength >= 0 {
+			b.length = r.ContentLength
+		}
+		return nil
+	case !strings.EqualFold(encoding, "gzip"):
+		w.Header().Set("Accept-Encoding", "gzip")
+		p := problem.New(http.StatusUnsupportedMediaType, "The content encoding "+encoding+" is not known here.", "Send the body as it is, or as gzip.")
+		return &p
+	}
+	if err := b.decompress(); err != nil {
+		p := bodyProblem(err)
+		return &p
+	}
+	return nil
+}
+
+func (b *body) decompress() (err error) {
+	from := &counted{from: b.raw, left: b.max, limit: b.max}
+	b.await()
+	unzip, _ := unzippers.Get().(*gzip.Reader)
+	if unzip == nil {
+		unzip, err = gzip.NewReader(from)
+	} else {
+		err = unzip.Reset(from)
+	}
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF // not even a header
+	}
+	if err == nil {
+		b.unzip = unzip
+	}
+	return err
+}
+
+// unzippers keeps gzip readers for reuse: each has a window of 32 KiB and tables.
+var unzippers sync.Pool
+
+// Read reads the decompressed body and fails beyond its limit, or if the client is too slow.
+func (b *body) Read(p []byte) (n int, err error) {
+	if left := b.max - b.read; int64(len(p)) > left+1 {
+		p = p[:left+1]
+	}
+	b.await()
+	start := b.clock()
+	if b.unzip != nil {
+		n, err = b.unzip.Read(p)
+	} else {
+		n, err = b.raw.Read(p)
+	}
+	b.waited += b.clock().Sub(start)
+	b.read += int64(n)
+	if b.read > b.max {
+		return n - 1, errTooLarge(b.max)
+	}
+	if err == io.EOF {
+		b.ended = true
+		b.rest()
+	}
+	return n, err
+}
+
+// slowest is how many bytes a second a client must send once it has used up the timeout: else a few that
+// dawdle could hold all the memory.
+const slowest = 64 << 10
+
+// await gives the client the timeout to send the next piece, less what it is behind the slowest
+// pace. Servers that cannot do that have their own limits.
+func (b *body) await() {
+	if b.control == nil {
+		return
+	}
+	left := b.timeout + time.Duration(b.read)*time.Second/slowest - b.waited
+	_ = b.control.SetReadDeadline(time.Now().Add(min(left, b.timeout)))
+}
+
+// clock is the time where it matters.
+func (b *body) clock() (t time.Time) {
+	if b.control != nil {
+		t = time.Now()
+	}
+	return t
+}
+
+// rest lifts the deadline, at which the server would take the client for gone.
+func (b *body) rest() {
+	if b.control != nil {
+		_ = b.control.SetReadDeadline(time.Time{})
+	}
+}
+
+// drain reads what is left and forgets it, within the limit: a client that is still sending would not see the answer.
+func (b *body) drain() {
+	if b.ended || b.control == nil {
+		return
+	}
+	b.ended = true
+	for buf, left := make([]byte, 16<<10), b.max; left > 0; {
+		b.await()
+		start := b.clock()
+		n, err := b.raw.Read(buf)
+		if err != nil {
+			return
+		}
+		b.waited += b.clock().Sub(start)
+		b.read += int64(n)
+		left -= int64(n)
+	}
+}
+
+func (b *body) close() {
+	b.drain()
+	b.rest()
+	if b.unzip != nil {
+		unzippers.Put(b.unzip)
+		b.unzip = nil
+	}
+}
+
+// counted fails beyond limit bytes.
+type counted struct {
+	from        io.Reader
+	left, limit int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.from.Read(p)
+	if c.left -= int64(n); c.left < 0 {
+		return 0, errTooLarge(c.limit)
+	}
+	return n, err
+}
+
+func errTooLarge(limit int64) error {
+	return &pinflow.Error{Op: "read the body", Kind: pinflow.TooLarge, Err: fmt.Errorf("it is larger than %d bytes", limit),
+		Hint: "Send the records in several bulks."}
+}
+
+// bodyProblem says why a body could not be read to its end.
+func bodyProblem(err error) problem.Problem {
+	var ours *pinflow.Error
+	if errors.As(err, &ours) {
+		return problem.Of(ours)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return problem.New(http.StatusRequestTimeout, "The body did not come in time.", "Send it faster, or in several bulks.")
+	}
+	return problem.Of(&pinflow.Error{Op: "read the body", Kind: pinflow.Invalid, Err: err})
+}
+
+// isLines tells by the content type whether the body is a record per line (NDJSON) rather than JSON, which
+// is meant if there is none.
+func isLines(h http.Header) (bool, *problem.Problem) {
+	content := h.Get("Content-Type")
+	if content == "application/json" || content == "" {
+		return false, nil
+	}
+	media, params, err := mime.ParseMediaType(content)
+	charset, named := params["charset"]
+	if err == nil && (!named || strings.EqualFold(charset, "utf-8")) {
+		switch media {
+		case "application/json":
+			return false, nil
+		case "application/x-ndjson", "application/ndjson", "application/jsonl", "application/x-jsonlines":
+			return true, nil
+		}
+	}
+	p := problem.New(http.StatusUnsupportedMediaType, "The content type "+content+" is not taken here.",
+		"Send application/json (with curl: --json) or application/x-ndjson, in UTF-8.")
+	return false, &p
+}
+
+const (
+	idempotencyKey    = "Idempotency-Key"
+	maxIdempotencyKey = 255 // bytes
+)
+
+// checkIdempotencyKey refuses a key too long to be kept with every record.
+func checkIdempotencyKey(h http.Header) *problem.Problem {
+	if len(h.Get(idempotencyKey)) <= maxIdempotencyKey {
+		return nil
+	}
+	p := problem.New(http.StatusBadRequest, fmt.Sprintf("The header %s is longer than %d bytes.", idempotencyKey, maxIdempotencyKey), "Send a shorter one, such as a UUID.")
+	return &p
+}
+
+// recordHeaders are the headers of a post that go with its records.
+func recordHeaders(h http.Header) []pinflow.Header {
+	if v := h.Get(idempotencyKey); v != "" {
+		return []pinflow.Header{{Key: idempotencyKey, Value: []byte(v)}}
+	}
+	return nil
+}

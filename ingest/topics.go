@@ -1,0 +1,311 @@
+package ingest
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/problem"
+	"github.com/pinflow/pinflow/value"
+)
+
+const (
+	maxTopicBody    = 8 << 20 // bytes; a larger bulk has the source's own route
+	maxTopicRecords = 10_000
+	restContent     = "application/vnd.kafka.v2+json"
+)
+
+// topics takes posts in the shape of the Kafka REST proxy, version 2:
+//
+//	{"records":[{"key":…,"value":{…},"partition":…}]} → {"offsets":[{"partition":…,"offset":…,"error_code":null,"error":null}]}
+//
+// Each value is judged as a post to the source's route. The answer is 200 if a record was taken: those that
+// were not say so by error_code, 1 if sending it again won't help and 2 if it may. If none was taken, the answer's
+// status tells why. Problems also have the proxy's members error_code and message.
+type topics struct{ in *Ingest }
+
+// restRecord is one record of a post.
+type restRecord struct {
+	Key       json.RawMessage `json:"key"`
+	Value     json.RawMessage `json:"value"`
+	Partition *int32          `json:"partition"`
+}
+
+// restOffset is the result of one record.
+type restOffset struct {
+	Partition *int32  `json:"partition"`
+	Offset    *int64  `json:"offset"`
+	ErrorCode *int    `json:"error_code"`
+	Error     *string `json:"error"`
+}
+
+// restResults is the answer.
+type restResults struct {
+	KeySchemaID   *int         `json:"key_schema_id"`
+	ValueSchemaID *int         `json:"value_schema_id"`
+	Offsets       []restOffset `json:"offsets"`
+}
+
+// restProblem is the answer if nothing was taken: a problem that is also the proxy's error.
+type restProblem struct {
+	problem.Problem
+	ErrorCode int          `json:"error_code"`
+	Message   string       `json:"message"`
+	Offsets   []restOffset `json:"offsets,omitempty"`
+}
+
+// ServeHTTP takes one post.
+func (t topics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	t.in.metrics.inFlight.Inc()
+	defer t.in.metrics.inFlight.Dec()
+	s := t.in.byTopic(r.PathValue("topic"))
+	if s == nil {
+		p := problem.Of(&pinflow.Error{Op: "find topic", On: r.PathValue("topic"), Kind: pinflow.NotFound, Hint: "The topics are those of the pipeline's sources."})
+		writeREST(w, p, 40401, nil)
+		return
+	}
+	fail := func(p problem.Problem) {
+		s.metrics.posts(p.Status, 1)
+		writeREST(w, p, p.Status, nil)
+	}
+	if r.Method != http.MethodPost {
+		fail(notAPost(w, r))
+		return
+	}
+	b := newBody(w, r, min(s.in.MaxBulk, maxTopicBody), s.in.Timeout)
+	defer b.close()
+	p := checkREST(r.Header)
+	if p == nil {
+		p = b.open(w, r)
+	}
+	if p != nil {
+		fail(*p)
+		return
+	}
+	// The body, its records, and their drafts.
+	weight := 3*b.length + recordCost*min(b.length/8+1, maxTopicRecords)
+	if weight = min(weight, s.in.Memory); !s.in.acquire(r.Context(), weight) {
+		fail(noRoom())
+		return
+	}
+	defer s.in.room.Release(weight)
+	records, err := readREST(b)
+	s.metrics.bytes.Add(float64(b.read))
+	if err != nil {
+		fail(bodyProblem(err))
+		return
+	}
+	s.takeREST(w, r, records)
+}
+
+func (in *Ingest) byTopic(topic string) *source {
+	for _, s := range in.sources {
+		if s.Topic == topic {
+			return s
+		}
+	}
+	return nil
+}
+
+// checkREST looks at the content type: JSON, in the proxy's words or plain.
+func checkREST(h http.Header) *problem.Problem {
+	media, _, err := mime.ParseMediaType(h.Get("Content-Type"))
+	switch {
+	case h.Get("Content-Type") == "", err == nil && (media == "application/vnd.kafka.json.v2+json" || media == restContent || media == "application/json"):
+		return nil
+	}
+	p := problem.New(http.StatusUnsupportedMediaType, "The content type "+h.Get("Content-Type")+" is not taken here.", "Send application/vnd.kafka.json.v2+json.")
+	return &p
+}
+
+// readREST reads the records of a post. An error says why it has none.
+func readREST(b *body) ([]restRecord, error) {
+	d := json.NewDecoder(b)
+	var records []restRecord
+	found := false
+	err := expect(d, '{')
+	for err == nil && d.More() {
+		var name json.Token
+		if name, err = d.Token(); err != nil {
+			break
+		}
+		if name != "records" {
+			err = d.Decode(new(json.RawMessage))
+			continue
+		}
+		found = true
+		records, err = restArray(d)
+	}
+	if err == nil {
+		err = expect(d, '}')
+	}
+	if err == nil {
+		if _, after := d.Token(); after != io.EOF {
+			err = notREST("something follows the object")
+		}
+	}
+	if err == nil && !found {
+		err = notREST("records is missing")
+	}
+	return records, asREST(err)
+}
+
+func restArray(d *json.Decoder) (records []restRecord, err error) {
+	if err := expect(d, '['); err != nil {
+		return nil, err
+	}
+	for d.More() {
+		var rec restRecord
+		if err := d.Decode(&rec); err != nil {
+			return nil, err
+		}
+		if len(records) == maxTopicRecords {
+			return nil, &pinflow.Error{Op: "read the body", Kind: pinflow.TooLarge, Err: fmt.Errorf("it holds more than %d records", maxTopicRecords),
+				Hint: "Send them in several posts, or as NDJSON to the source's own route."}
+		}
+		records = append(records, rec)
+	}
+	return records, expect(d, ']')
+}
+
+func expect(d *json.Decoder, delim json.Delim) error {
+	t, err := d.Token()
+	if err == nil && t != delim {
+		return notREST("there should be a " + delim.String())
+	}
+	return err
+}
+
+// asREST tells what JSON's decoder found from what kept the body from being read.
+func asREST(err error) error {
+	var syntax *json.SyntaxError
+	var typ *json.UnmarshalTypeError
+	switch {
+	case err == io.EOF:
+		return notREST("the body ends too early")
+	case errors.As(err, &syntax), errors.As(err, &typ):
+		return notREST(err.Error())
+	}
+	return err
+}
+
+func notREST(why string) error {
+	return &pinflow.Error{Op: "read the records", Kind: pinflow.Invalid, Err: errors.New(why), Hint: `Post {"records":[{"value":{…}}]}.`}
+}
+
+// takeREST judges records, appends the good ones and answers.
+func (s *source) takeREST(w http.ResponseWriter, r *http.Request, records []restRecord) {
+	offsets := make([]restOffset, len(records))
+	var drafts []pinflow.Draft
+	var asked []int // the indexes of the drafts' records
+	var first *problem.Problem
+	refuse := func(i, code int, p problem.Problem) {
+		if first == nil {
+			first = &p
+		}
+		said := explainREST(p)
+		offsets[i] = restOffset{ErrorCode: &code, Error: &said}
+		s.metrics.posts(p.Status, 1)
+	}
+	for i, rec := range records {
+		var d pinflow.Draft
+		if no := s.judgeREST(rec, &d); no != nil {
+			refuse(i, 1, no.problem())
+			continue
+		}
+		drafts, asked = append(drafts, d), append(asked, i)
+	}
+	taken := 0
+	if len(drafts) > 0 {
+		for n, receipt := range s.append(r.Context(), drafts) {
+			if receipt.Err == nil {
+				offsets[asked[n]] = restOffset{Partition: &receipt.Partition, Offset: &receipt.Offset}
+				taken++
+				continue
+			}
+			p := s.in.appendProblem(receipt.Err)
+			code := 1
+			if p.Status == http.StatusServiceUnavailable {
+				code = 2
+			}
+			refuse(asked[n], code, p)
+		}
+		s.metrics.posts(http.StatusOK, taken)
+	}
+	if taken == 0 && first != nil {
+		writeREST(w, *first, first.Status, offsets)
+		return
+	}
+	w.Header().Set("Content-Type", restContent)
+	_ = json.NewEncoder(w).Encode(restResults{Offsets: offsets}) // a client that has gone needs no answer
+}
+
+// judgeREST turns a record into a draft. The key of a source's record is that of its value; a post may repeat it.
+func (s *source) judgeREST(rec restRecord, d *pinflow.Draft) *refusal {
+	if len(rec.Value) == 0 {
+		rec.Value = json.RawMessage("null")
+	}
+	if no := s.judge(rec.Value, d); no != nil {
+		return no
+	}
+	invalid := func(path, reason string) *refusal {
+		return &refusal{http.StatusUnprocessableEntity, []value.Fault{{Path: path, Reason: reason}}}
+	}
+	if key := restKey(rec.Key); key != nil {
+		if s.Key != "" && string(key) != string(d.Key) {
+			return invalid("/key", "is not the value's "+s.Key+", which is the key")
+		}
+		d.Key = key
+	}
+	if rec.Partition != nil {
+		if *rec.Partition < 0 {
+			return invalid("/partition", "is negative")
+		}
+		if s.Key != "" && s.Partitions > 1 {
+			return invalid("/partition", "follows from the key: leave it out")
+		}
+		d.Partition = *rec.Partition
+	}
+	return nil
+}
+
+// restKey is the text of a key: a string's, or else its JSON. nil if there is none.
+func restKey(key json.RawMessage) []byte {
+	if len(key) == 0 || string(key) == "null" {
+		return nil
+	}
+	var text string
+	if json.Unmarshal(key, &text) == nil {
+		return []byte(text)
+	}
+	return value.Compact(nil, key)
+}
+
+// explainREST says a problem in one text.
+func explainREST(p problem.Problem) string {
+	said := make([]string, 0, len(p.Errors))
+	for _, f := range p.Errors {
+		said = append(said, strings.TrimPrefix(f.Path+" ", " ")+f.Reason)
+	}
+	if len(said) == 0 {
+		return p.Detail
+	}
+	return strings.Join(said, "; ")
+}
+
+func writeREST(w http.ResponseWriter, p problem.Problem, code int, offsets []restOffset) {
+	h := w.Header()
+	h.Set("Content-Type", problem.ContentType)
+	h.Set("Cache-Control", "no-store")
+	if p.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(p.RetryAfter))
+	}
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(restProblem{Problem: p, ErrorCode: code, Message: p.Detail, Offsets: offsets})
+}

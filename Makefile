@@ -17,7 +17,7 @@ build: ## build bin/pinflow (needs Go and gcc)
 	$(GO) build -trimpath -ldflags "-X main.version=$$(git describe --always --dirty 2>/dev/null || echo unknown)" -o bin/pinflow ./cmd/pinflow
 
 .PHONY: test
-test: ## all tests; those of real rows and services need PINFLOW_DATA and PINFLOW_STACK (see README)
+test: ## all tests; those of real rows and services need PINFLOW_TEST_ROWS and PINFLOW_TEST_STACK (see README)
 	$(GO) test -timeout 20m ./...
 
 .PHONY: lint

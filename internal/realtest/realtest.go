@@ -10,12 +10,12 @@ import (
 
 // Data returns the folder of real rows (pins.ndjson, emulator_sequence.csv).
 func Data(t testing.TB) string {
-	return folder(t, "PINFLOW_DATA", "pins.ndjson", "real rows")
+	return folder(t, "PINFLOW_TEST_ROWS", "pins.ndjson", "real rows")
 }
 
 // Stack returns the folder of the scripts that install and start the real services.
 func Stack(t testing.TB) string {
-	return folder(t, "PINFLOW_STACK", "stack.sh", "real services")
+	return folder(t, "PINFLOW_TEST_STACK", "stack.sh", "real services")
 }
 
 func folder(t testing.TB, env, holds, what string) string {

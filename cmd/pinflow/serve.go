@@ -1,0 +1,64 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/pinflow/pinflow"
+)
+
+// shutdownTime is how long requests under way have to end.
+const shutdownTime = 15 * time.Second
+
+// server is the HTTP server of a process.
+type server struct {
+	http *http.Server
+	on   net.Listener
+	done chan error
+}
+
+// listen takes the address at once, so that a taken one is an error before anything else is done.
+func listen(ctx context.Context, addr string) (net.Listener, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, &pinflow.Error{Op: "listen for HTTP", On: addr, Kind: pinflow.Exists, Err: err,
+			Hint: "Is another program listening there? Choose another address with --http."}
+	}
+	return l, nil
+}
+
+// serve answers on l until stop. onStop is told when the stop begins: what never ends by itself must end then.
+func serve(l net.Listener, h http.Handler, log *slog.Logger, onStop func()) *server {
+	s := &server{on: l, done: make(chan error, 1), http: &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}}
+	s.http.RegisterOnShutdown(onStop)
+	go func() { s.done <- s.http.Serve(l) }()
+	return s
+}
+
+// url returns the address in the form that people open.
+func (s *server) url() string { return "http://" + s.on.Addr().String() }
+
+// stop lets requests under way end, for at most shutdownTime.
+func (s *server) stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)
+	defer cancel()
+	err := s.http.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(err, s.http.Close())
+	}
+	if served := <-s.done; !errors.Is(served, http.ErrServerClosed) {
+		err = errors.Join(err, served)
+	}
+	return err
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// How long a part that has failed waits before it is started again, at first and at most.
+const (
+	firstPause = time.Second
+	lastPause  = 30 * time.Second
+)
+
+// supervisor runs the parts of a process that go on for ever. One that fails is reported and started
+// again after a pause; the others go on.
+type supervisor struct {
+	log    *slog.Logger
+	failed *prometheus.GaugeVec
+	wait   sync.WaitGroup
+
+	mu     sync.Mutex
+	errors map[string]error
+}
+
+func newSupervisor(log *slog.Logger, metrics *prometheus.Registry) (*supervisor, error) {
+	s := &supervisor{log: log, errors: map[string]error{}, failed: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "pinflow_part_failed",
+		Help: "1 while a part of the process has failed and waits to be started again."}, []string{"part"})}
+	return s, metrics.Register(s.failed)
+}
+
+// start runs the part in the background until ctx ends. Each start makes the part anew.
+func (s *supervisor) start(ctx context.Context, part string, run func(context.Context) error) {
+	s.failed.WithLabelValues(part).Set(0)
+	s.wait.Go(func() {
+		for pause := firstPause; ; pause = min(2*pause, lastPause) {
+			begun := time.Now()
+			err := run(ctx)
+			s.report(part, err)
+			if ctx.Err() != nil {
+				return
+			}
+			if time.Since(begun) > 2*lastPause {
+				pause = firstPause
+			}
+			s.log.Error("a part has stopped and will be started again", "part", part, "error", err, "after", pause)
+			select {
+			case <-time.After(pause):
+			case <-ctx.Done():
+				return
+			}
+			s.report(part, nil)
+		}
+	})
+}
+
+func (s *supervisor) report(part string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.errors, part)
+	s.failed.WithLabelValues(part).Set(0)
+	if err != nil {
+		s.errors[part] = err
+		s.failed.WithLabelValues(part).Set(1)
+	}
+}
+
+// join waits for all parts and returns how each ended that did not end well.
+func (s *supervisor) join() map[string]error {
+	s.wait.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.errors
+}

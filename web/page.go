@@ -26,9 +26,15 @@ var mediaTypes = map[string]string{".css": "text/css; charset=utf-8", ".js": "te
 // pageData is what page/index.html shows before any script has run.
 type pageData struct {
 	Pipeline string
-	Metrics  []metricInfo
+	Metrics  []pageMetric
 	Sources  []pageSource
 	Version  string // of the page's files: a new one is fetched at once
+}
+
+// pageMetric is a metric and its columns as JSON, from which the page tells how to draw it.
+type pageMetric struct {
+	metricInfo
+	ColumnsJSON string
 }
 
 // pageSource is a source and how to post a first record to it.
@@ -44,7 +50,10 @@ func (s *Web) registerPage(mux *http.ServeMux) {
 		files[name], _ = pageFiles.ReadFile("page/" + name) // they are part of the binary
 		version.Write(files[name])
 	}
-	data := pageData{Pipeline: s.Plan.Pipeline, Metrics: s.metricInfos(), Version: hex.EncodeToString(version.Sum(nil)[:6])}
+	data := pageData{Pipeline: s.Plan.Pipeline, Version: hex.EncodeToString(version.Sum(nil)[:6])}
+	for _, m := range s.metricInfos() {
+		data.Metrics = append(data.Metrics, pageMetric{m, string(mustJSON(orEmpty(m.Columns)))})
+	}
 	for _, src := range s.Plan.Sources {
 		data.Sources = append(data.Sources, pageSource{src.Name, strings.TrimPrefix(src.Route, "/"), example(src.Schema)})
 	}

@@ -1,0 +1,184 @@
+// Package embedded is the journal without a Kafka cluster: a broker in the process, with its log on
+// disk, that speaks Kafka's protocol on a TCP port. Any Kafka client attaches to it.
+//
+// It is franz-go's kfake, made durable and exact from outside:
+//
+//   - A record is acknowledged once it is synced to disk. Records that come while a sync is under
+//     way share the next one, since each of a client's requests carries all that waits.
+//   - Every record gets the broker's time when it is appended. kfake cannot store that as
+//     LogAppendTime (it would overwrite the time and leave a wrong CRC on disk, which costs the record at the
+//     next start), so a batch is stored as one of CreateTime whose times are all the append time, and becomes
+//     LogAppendTime on its way to the reader. See stamp.go and wire.go.
+//   - Requests by which kfake would drop records that the lake does not hold yet (DeleteRecords, retention and
+//     compaction by a topic's configs) are refused. Trim alone deletes, whole segments, and never the last of a
+//     partition: kfake would begin again at offset 0.
+//   - A disk that is nearly full refuses appends with KAFKA_STORAGE_ERROR, since kfake would take the same batch,
+//     sent again after a failed write, for a duplicate and acknowledge it.
+//   - CreateTopics is capped at version 4 and DescribeTopicPartitions left out: Kafka's own tools choke on kfake's
+//     answers to the newer ones.
+//
+// Known limits: kfake ignores an error of fsync itself (one of write is reported); after a crash it does not
+// know an idempotent producer's last batches any more, so that one which survives the crash and sends again
+// what was written but not acknowledged appends it twice; a transaction open at a crash is aborted.
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
+
+	"github.com/pinflow/pinflow"
+)
+
+// DefaultRetentionBytes is the size of log up to which nothing is deleted. It is what a start after a crash replays.
+const DefaultRetentionBytes = 512 << 20
+
+// Options say where the log lies and where clients connect. Dir and Listen are required.
+type Options struct {
+	Dir    string           // made if missing; whoever opens it holds the lock on it
+	Listen string           // host:port on a loopback address; port 0 is any free one
+	Clock  func() time.Time // gives the append time; time.Now if nil
+	Log    *slog.Logger     // nil for none
+
+	// RetentionBytes is the size of log that Trim keeps; DefaultRetentionBytes if 0.
+	RetentionBytes int64
+	// SegmentBytes is the size of the files that the log consists of, Trim's smallest unit; RetentionBytes/32 if 0.
+	SegmentBytes int64
+	// MinFreeBytes is how much room the disk must have for an append to be taken. 64 MiB if 0.
+	MinFreeBytes int64
+	// Free returns how many bytes the disk of the folder has room for; asks the system if nil.
+	Free func(dir string) (int64, error)
+}
+
+func (o Options) withDefaults() Options {
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.RetentionBytes == 0 {
+		o.RetentionBytes = DefaultRetentionBytes
+	}
+	if o.SegmentBytes == 0 {
+		o.SegmentBytes = min(max(o.RetentionBytes/32, 1<<20), 64<<20)
+	}
+	if o.MinFreeBytes == 0 {
+		o.MinFreeBytes = 64 << 20
+	}
+	if o.Free == nil {
+		o.Free = freeBytes
+	}
+	return o
+}
+
+// Broker is a running broker. Its methods may be called at the same time.
+type Broker struct {
+	o       Options
+	cluster *kfake.Cluster
+	addr    string
+	trim    sync.Mutex
+	close   sync.Once
+}
+
+// Open starts the broker on the log in Dir, whatever state a crash has left it in. Invalid if Listen is no
+// loopback address, Exists if another process listens there.
+func Open(ctx context.Context, o Options) (*Broker, error) {
+	o = o.withDefaults()
+	ln, err := listen(ctx, o.Listen)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		ln.Close()
+		return nil, &pinflow.Error{Op: "open embedded journal", On: o.Dir, Kind: pinflow.Internal, Err: err}
+	}
+	cluster, err := kfake.NewCluster(
+		kfake.NumBrokers(1),
+		kfake.ListenFn(func(string, string) (net.Listener, error) { return ln, nil }),
+		kfake.ClusterID("pinflow"),
+		kfake.DataDir(o.Dir),
+		kfake.SyncWrites(),
+		kfake.MaxVersions(versions()),
+		kfake.DefaultNumPartitions(1),
+		kfake.WithLogger(logger{o.Log}),
+		kfake.BrokerConfigs(map[string]string{
+			"log.segment.bytes":          strconv.FormatInt(o.SegmentBytes, 10),
+			"log.message.timestamp.type": "LogAppendTime",
+			"log.retention.ms":           "-1",
+			"default.replication.factor": "1",
+		}),
+	)
+	if err != nil {
+		ln.Close()
+		return nil, &pinflow.Error{Op: "open embedded journal", On: o.Dir, Kind: pinflow.Internal, Err: err,
+			Hint: "The folder does not hold a journal that this version can read."}
+	}
+	b := &Broker{o: o, cluster: cluster, addr: ln.Addr().String()}
+	b.control(ln)
+	// What was read to find the end of the log is not needed any more.
+	debug.FreeOSMemory()
+	if err := ctx.Err(); err != nil {
+		b.Close()
+		return nil, &pinflow.Error{Op: "open embedded journal", On: o.Dir, Kind: pinflow.Unavailable, Err: err}
+	}
+	return b, nil
+}
+
+// Addr returns the host:port that clients connect to.
+func (b *Broker) Addr() string { return b.addr }
+
+// Close stops the broker: connections end, and all that a quick start needs is written. All that was
+// acknowledged is on disk anyway.
+func (b *Broker) Close() error {
+	b.close.Do(b.cluster.Close)
+	return nil
+}
+
+func listen(ctx context.Context, address string) (*listener, error) {
+	const op = "listen for Kafka clients on"
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, &pinflow.Error{Op: op, On: address, Kind: pinflow.Invalid, Err: err, Hint: "Give --kafka-listen host:port, such as 127.0.0.1:9092."}
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return nil, &pinflow.Error{Op: op, On: address, Kind: pinflow.Invalid, Err: fmt.Errorf("it is not a loopback address"),
+			Hint: "The embedded broker asks nobody for a password: it listens on loopback only. For clients on other machines use a Kafka cluster."}
+	}
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, &pinflow.Error{Op: op, On: address, Kind: pinflow.Exists, Err: fmt.Errorf("another process listens there"),
+			Hint: "Stop it, or choose another port with --kafka-listen."}
+	}
+	if err != nil {
+		return nil, &pinflow.Error{Op: op, On: address, Kind: pinflow.Unavailable, Err: err, Hint: "Choose another address with --kafka-listen."}
+	}
+	return newListener(ln), nil
+}
+
+// versions are what the broker says it speaks: all that kfake does but what Kafka's tools cannot read of it.
+func versions() *kversion.Versions {
+	v := kversion.Stable()
+	v.SetMaxKeyVersion(int16(kmsg.CreateTopics), 4)
+	v.SetMaxKeyVersion(int16(kmsg.DescribeTopicPartitions), -1)
+	return v
+}
+
+// partitionDir is where kfake keeps a partition's segments.
+func (b *Broker) partitionDir(tp pinflow.TopicPartition) string {
+	return filepath.Join(b.o.Dir, "partitions", fmt.Sprintf("%s-%d", tp.Topic, tp.Partition))
+}

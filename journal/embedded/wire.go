@@ -1,0 +1,130 @@
+package embedded
+
+import (
+	"encoding/binary"
+	"net"
+	"sync"
+	"sync/atomic"
+
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// listener hands out connections that present stored batches as ones of append time. It accepts none before
+// it is open, which is when the broker is ready to refuse what is to be refused.
+type listener struct {
+	net.Listener
+	opened chan struct{}
+	closed chan struct{}
+	once   sync.Once
+	gone   atomic.Int64 // connections that have ended
+}
+
+func newListener(ln net.Listener) *listener {
+	return &listener{Listener: ln, opened: make(chan struct{}), closed: make(chan struct{})}
+}
+
+func (l *listener) open() { close(l.opened) }
+
+// Accept waits for a client.
+func (l *listener) Accept() (net.Conn, error) {
+	select {
+	case <-l.opened:
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &conn{Conn: c, gone: &l.gone, fetches: make(map[int32]int16)}, nil
+}
+
+// Close ends Accept.
+func (l *listener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return l.Listener.Close()
+}
+
+// conn follows the requests that a client sends, to know its fetches' answers. The broker writes each answer
+// in one piece and answers a connection's requests one by one, so few are open at a time.
+type conn struct {
+	net.Conn
+	gone *atomic.Int64
+	once sync.Once
+
+	// Where in the stream of requests Read is: a frame is its size, then the header, then the rest.
+	frame [12]byte // size, key, version and correlation id of the request that begins
+	have  int      // bytes of frame that have come
+	rest  int      // bytes of the request still to come
+
+	mu      sync.Mutex
+	fetches map[int32]int16 // version by correlation id
+}
+
+// Read notes the fetches among the requests that go by.
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.follow(p[:n])
+	return n, err
+}
+
+func (c *conn) follow(p []byte) {
+	for len(p) > 0 {
+		if c.rest > 0 {
+			n := min(c.rest, len(p))
+			c.rest -= n
+			p = p[n:]
+			continue
+		}
+		n := copy(c.frame[c.have:], p)
+		c.have += n
+		p = p[n:]
+		if c.have < len(c.frame) {
+			return
+		}
+		c.have = 0
+		c.rest = max(int(binary.BigEndian.Uint32(c.frame[:]))-8, 0)
+		if kmsg.Key(binary.BigEndian.Uint16(c.frame[4:])) == kmsg.Fetch {
+			c.mu.Lock()
+			c.fetches[int32(binary.BigEndian.Uint32(c.frame[8:]))] = int16(binary.BigEndian.Uint16(c.frame[6:]))
+			c.mu.Unlock()
+		}
+	}
+}
+
+// Write presents the batches of a fetch's answer.
+func (c *conn) Write(answer []byte) (int, error) {
+	if len(answer) >= 8 {
+		id := int32(binary.BigEndian.Uint32(answer[4:]))
+		c.mu.Lock()
+		version, fetch := c.fetches[id]
+		delete(c.fetches, id)
+		c.mu.Unlock()
+		if fetch {
+			presentAll(answer[8:], version)
+		}
+	}
+	return c.Conn.Write(answer)
+}
+
+// presentAll presents the batches in the body of a fetch's answer.
+func presentAll(body []byte, version int16) {
+	resp := kmsg.FetchResponse{Version: version}
+	if resp.IsFlexible() {
+		body = body[min(1, len(body)):] // no tags in the header
+	}
+	if resp.UnsafeReadFrom(body) != nil {
+		return
+	}
+	for _, t := range resp.Topics {
+		for _, p := range t.Partitions {
+			present(p.RecordBatches) // they are part of body
+		}
+	}
+}
+
+// Close counts the connection as gone.
+func (c *conn) Close() error {
+	c.once.Do(func() { c.gone.Add(1) })
+	return c.Conn.Close()
+}

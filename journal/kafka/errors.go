@@ -1,0 +1,75 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/pinflow/pinflow"
+)
+
+func brokers(o Options) string { return strings.Join(o.Brokers, ",") }
+
+func invalid(op, on string, err error, hint string) error {
+	return &pinflow.Error{Op: op, On: on, Kind: pinflow.Invalid, Err: err, Hint: hint}
+}
+
+// failure wraps what the client or a broker says; nil stays nil.
+func failure(op, on string, err error) error {
+	if err == nil {
+		return nil
+	}
+	kind, hint := kindOf(err)
+	return &pinflow.Error{Op: op, On: on, Kind: kind, Err: err, Hint: hint}
+}
+
+// kinds are the errors of the protocol that are no matter of trying again.
+var kinds = []struct {
+	err  error
+	kind pinflow.Kind
+	hint string
+}{
+	{kerr.MessageTooLarge, pinflow.TooLarge, "The topic's max.message.bytes is the limit of one record."},
+	{kerr.RecordListTooLarge, pinflow.TooLarge, "The topic's max.message.bytes is the limit of one record."},
+	{kerr.UnknownTopicOrPartition, pinflow.NotFound, "Create the topic, or look at the names with: pinflow topic list."},
+	{kerr.UnknownTopicID, pinflow.NotFound, "The topic was deleted, and perhaps made anew."},
+	{kerr.InconsistentTopicID, pinflow.NotFound, "The topic was deleted and made anew."},
+	{kerr.TopicAlreadyExists, pinflow.Exists, ""},
+	{kerr.OffsetOutOfRange, pinflow.OutOfRange, ""},
+	{kerr.InvalidTopicException, pinflow.Invalid, "A topic's name has up to 249 of the characters a-z, A-Z, 0-9, '.', '_' and '-', and none differs from another only in '.' and '_'."},
+	{kerr.InvalidPartitions, pinflow.Invalid, "A topic has at least one partition."},
+	{kerr.InvalidReplicationFactor, pinflow.Invalid, "The replication factor can be no more than the number of brokers."},
+	{kerr.InvalidConfig, pinflow.Invalid, ""},
+	{kerr.InvalidRecord, pinflow.Invalid, ""},
+	{kerr.PolicyViolation, pinflow.Invalid, ""},
+	{kerr.InvalidRequest, pinflow.Invalid, ""},
+	{kerr.TopicAuthorizationFailed, pinflow.Invalid, "The cluster does not allow it to this client."},
+	{kerr.GroupAuthorizationFailed, pinflow.Invalid, "The cluster does not allow it to this client."},
+	{kerr.ClusterAuthorizationFailed, pinflow.Invalid, "The cluster does not allow it to this client."},
+	{kerr.UnsupportedVersion, pinflow.Invalid, "The broker is too old."},
+	{kerr.CorruptMessage, pinflow.Internal, "The log is damaged there."},
+}
+
+func kindOf(err error) (pinflow.Kind, string) {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return pinflow.Unavailable, ""
+	}
+	for _, k := range kinds {
+		if errors.Is(err, k.err) {
+			return k.kind, k.hint
+		}
+	}
+	var loss *kgo.ErrDataLoss
+	if errors.As(err, &loss) {
+		return pinflow.OutOfRange, "The log ends before the reader's position: the brokers have lost records."
+	}
+	var large *kgo.ErrDecompressTooLarge
+	if errors.As(err, &large) {
+		return pinflow.TooLarge, "A batch is larger once decompressed than what is set as limit."
+	}
+	// All else is the way to the brokers, or their state.
+	return pinflow.Unavailable, ""
+}

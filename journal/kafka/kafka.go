@@ -1,0 +1,164 @@
+// Package kafka is the journal as a client sees it: every interface of the journal over the Kafka
+// protocol, for any broker. The embedded broker speaks the same protocol, so it needs no client of its own.
+//
+// Records are read as committed: what an aborted transaction wrote is not seen, and offsets that no
+// reader sees (transaction markers, compacted records) are gaps. Where a reader starts is always what
+// its caller says; the offsets that a consumer group has committed are never read.
+package kafka
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/pinflow/pinflow"
+)
+
+// Options say which brokers to talk to and how much memory that may take. Only Brokers is required.
+type Options struct {
+	Brokers  []string              // host:port of one broker or more
+	ClientID string                // what the brokers log; "pinflow" if empty
+	Log      *slog.Logger          // nil for none
+	Metrics  prometheus.Registerer // nil for none
+
+	// AppendBytes bounds the records that wait to be acknowledged; an Append beyond it waits. 64 MiB if 0.
+	AppendBytes int
+	// AppendTimeout is how long a record may wait before it fails as Unavailable, if it is sure not
+	// to have been appended; 10 s if 0.
+	AppendTimeout time.Duration
+	// RecordBytes bounds one record (with what a batch costs); the broker has a limit too. 1,000,012 if 0, as Kafka's.
+	RecordBytes int
+	// Compression of appended batches: "none", "gzip", "lz4" or "zstd"; "none" if empty.
+	Compression string
+
+	// FetchBytes bounds what one subscription holds of the log beyond what Poll has returned. 16 MiB if 0.
+	FetchBytes int
+	// BatchBytes bounds what one batch of a topic may hold once decompressed: beyond, its partition
+	// stops with TooLarge. 64 MiB if 0.
+	BatchBytes int
+	// SessionTimeout is after how long without a heartbeat a member of a group counts as gone; 10 s if 0.
+	SessionTimeout time.Duration
+	// OpenTimeout is how long Open waits for a broker to answer; 10 s if 0.
+	OpenTimeout time.Duration
+}
+
+func (o Options) withDefaults() Options {
+	o.ClientID = or(o.ClientID, "pinflow")
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	o.AppendBytes = or(o.AppendBytes, 64<<20)
+	o.AppendTimeout = or(o.AppendTimeout, 10*time.Second)
+	o.RecordBytes = or(o.RecordBytes, 1000012)
+	o.Compression = or(o.Compression, "none")
+	o.FetchBytes = or(o.FetchBytes, 16<<20)
+	o.BatchBytes = or(o.BatchBytes, 64<<20)
+	o.SessionTimeout = or(o.SessionTimeout, 10*time.Second)
+	o.OpenTimeout = or(o.OpenTimeout, 10*time.Second)
+	return o
+}
+
+func or[T comparable](v, otherwise T) T {
+	var zero T
+	if v == zero {
+		return otherwise
+	}
+	return v
+}
+
+// Journal is a connection to a cluster. Its methods may be called at the same time.
+type Journal struct {
+	o      Options
+	cl     *kgo.Client
+	admin  *kadm.Client
+	meters *meters
+	codec  kgo.Decompressor
+	places sync.Map // pinflow.TopicPartition to place, as Read found them
+}
+
+var (
+	_ pinflow.Appender      = (*Journal)(nil)
+	_ pinflow.Subscriber    = (*Journal)(nil)
+	_ pinflow.JournalReader = (*Journal)(nil)
+	_ pinflow.TopicCreator  = (*Journal)(nil)
+)
+
+// Open connects to the brokers. Unavailable if none answers in time, Invalid for options that make no sense.
+func Open(ctx context.Context, o Options) (*Journal, error) {
+	o = o.withDefaults()
+	j := &Journal{o: o, meters: newMeters(o.Metrics), codec: kgo.DefaultDecompressor()}
+	codec, err := codecOf(o.Compression)
+	if err != nil {
+		return nil, err
+	}
+	cl, err := kgo.NewClient(append(j.clientOptions(),
+		kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.ProducerBatchCompression(codec),
+		kgo.ProducerBatchMaxBytes(int32(o.RecordBytes)),
+		// Batches form while an earlier one is under way: a linger would only add to the latency.
+		kgo.ProducerLinger(0),
+		kgo.MaxBufferedRecords(1<<20),
+		kgo.MaxBufferedBytes(o.AppendBytes),
+		kgo.RecordDeliveryTimeout(o.AppendTimeout),
+		kgo.RecordPartitioner(partitioner{kgo.StickyKeyPartitioner(nil)}),
+	)...)
+	if err != nil {
+		return nil, invalid("open journal", brokers(o), err, "")
+	}
+	j.cl, j.admin = cl, kadm.NewClient(cl)
+	ctx, cancel := context.WithTimeout(ctx, o.OpenTimeout)
+	defer cancel()
+	if err := cl.Ping(ctx); err != nil {
+		j.Close()
+		return nil, &pinflow.Error{Op: "open journal", On: brokers(o), Kind: pinflow.Unavailable, Err: err,
+			Hint: "Is a Kafka broker listening there?"}
+	}
+	return j, nil
+}
+
+// Close ends the connection. Records not yet acknowledged fail; subscriptions are closed on their own.
+func (j *Journal) Close() error {
+	j.cl.Close()
+	return nil
+}
+
+// clientOptions are what every client of this journal has in common.
+func (j *Journal) clientOptions() []kgo.Opt {
+	return []kgo.Opt{
+		kgo.SeedBrokers(j.o.Brokers...),
+		kgo.ClientID(j.o.ClientID),
+		kgo.SoftwareNameAndVersion("pinflow", "1"),
+		kgo.WithLogger(logger{j.o.Log}),
+		kgo.WithHooks(j.meters),
+		kgo.DialTimeout(5 * time.Second),
+		// A topic made a moment ago, or a moved partition, is to be seen soon.
+		kgo.MetadataMinAge(250 * time.Millisecond),
+		kgo.MetadataMaxAge(time.Minute),
+		kgo.RetryBackoffFn(backoff),
+		kgo.MaxDecompressBatchBytes(j.o.BatchBytes),
+	}
+}
+
+// backoff is how long to wait before the n-th try again: 50 ms, doubling up to 1 s.
+func backoff(n int) time.Duration {
+	return min(50*time.Millisecond<<min(max(n-1, 0), 5), time.Second)
+}
+
+func codecOf(name string) (kgo.CompressionCodec, error) {
+	switch name {
+	case "none":
+		return kgo.NoCompression(), nil
+	case "gzip":
+		return kgo.GzipCompression().WithLevel(1), nil
+	case "lz4":
+		return kgo.Lz4Compression(), nil
+	case "zstd":
+		return kgo.ZstdCompression(), nil
+	}
+	return kgo.NoCompression(), invalid("open journal", "compression "+name, nil, "Use none, gzip, lz4 or zstd.")
+}

@@ -1,0 +1,270 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/pinflow/pinflow"
+)
+
+// hintEvery is how often a group is told at most how far its readers are. The embedded broker
+// syncs each such note to disk, in line with the appends.
+const hintEvery = time.Second
+
+// Subscribe implements pinflow.Subscriber. Each subscription has connections and buffers of its own;
+// any number of them, of one group or of several, may live in one process.
+func (j *Journal) Subscribe(_ context.Context, group string, topics []string, a pinflow.Assignee) (pinflow.Subscription, error) {
+	if group == "" || len(topics) == 0 {
+		return nil, invalid("subscribe", group, fmt.Errorf("a group and at least one topic are needed"), "")
+	}
+	s := &subscription{group: group, assignee: a, owned: make(map[pinflow.TopicPartition]int64),
+		stopped: make(map[pinflow.TopicPartition]bool)}
+	s.ended, s.end = context.WithCancelCause(context.Background())
+	cl, err := kgo.NewClient(append(j.clientOptions(),
+		kgo.ConsumerGroup(group),
+		kgo.ConsumeTopics(topics...),
+		kgo.Balancers(kgo.CooperativeStickyBalancer()),
+		kgo.SessionTimeout(j.o.SessionTimeout),
+		kgo.HeartbeatInterval(min(j.o.SessionTimeout/10, time.Second)),
+		kgo.BlockRebalanceOnPoll(),
+		kgo.DisableAutoCommit(),
+		kgo.OnPartitionsAssigned(s.assigned),
+		kgo.OnPartitionsRevoked(s.revoked),
+		kgo.OnPartitionsLost(s.revoked),
+		kgo.AdjustFetchOffsetsFn(s.starts),
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.FetchMaxBytes(int32(j.o.FetchBytes)),
+		kgo.FetchMaxPartitionBytes(int32(max(j.o.FetchBytes/4, 1<<20))),
+		kgo.BrokerMaxReadBytes(int32(2*j.o.FetchBytes+4<<20)),
+		kgo.MaxConcurrentFetches(1),
+	)...)
+	if err != nil {
+		return nil, invalid("subscribe", group, err, "")
+	}
+	s.cl = cl
+	return s, nil
+}
+
+// subscription is one member of a consumer group.
+type subscription struct {
+	group    string
+	cl       *kgo.Client
+	assignee pinflow.Assignee
+
+	mu      sync.Mutex
+	owned   map[pinflow.TopicPartition]int64 // where reading starts
+	stopped map[pinflow.TopicPartition]bool  // had an error and was not sought since
+
+	ended context.Context // done, with the cause, when an assignment has failed
+	end   context.CancelCauseFunc
+
+	hints hints
+}
+
+// assigned asks the assignee where to start. The client calls it with all rebalances of the group in line,
+// and while a caller holds what Poll returned it waits.
+func (s *subscription) assigned(ctx context.Context, _ *kgo.Client, partitions map[string][]int32) {
+	list := flat(partitions)
+	if len(list) == 0 || s.err() != nil {
+		return
+	}
+	starts, err := s.assignee.Assigned(ctx, list)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, tp := range list {
+		start, ok := starts[tp]
+		if err == nil && (!ok || start < 0) {
+			err = fmt.Errorf("no offset to start %s at", tp)
+		}
+		s.owned[tp] = start
+	}
+	if err != nil {
+		s.end(err)
+	}
+}
+
+// starts gives the client what assigned has learnt, in place of what the group committed.
+func (s *subscription) starts(_ context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	if err := s.err(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for topic, partitions := range offsets {
+		for p := range partitions {
+			start, ok := s.owned[pinflow.TopicPartition{Topic: topic, Partition: p}]
+			if !ok {
+				return nil, fmt.Errorf("%s:%d was not assigned", topic, p)
+			}
+			partitions[p] = kgo.NewOffset().At(start)
+		}
+	}
+	return offsets, nil
+}
+
+// revoked tells the assignee, and forgets the partitions. Those of a failed assignment were never taken.
+func (s *subscription) revoked(ctx context.Context, _ *kgo.Client, partitions map[string][]int32) {
+	list := flat(partitions)
+	s.mu.Lock()
+	list = slices.DeleteFunc(list, func(tp pinflow.TopicPartition) bool { _, ok := s.owned[tp]; return !ok })
+	s.mu.Unlock()
+	if len(list) == 0 {
+		return
+	}
+	// The client's context ends with Close, but what is in hand is still to be flushed.
+	s.assignee.Revoked(context.WithoutCancel(ctx), list)
+	s.hints.flush(context.WithoutCancel(ctx), s.cl)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, tp := range list {
+		delete(s.owned, tp)
+		if s.stopped[tp] {
+			delete(s.stopped, tp)
+			s.cl.ResumeFetchPartitions(map[string][]int32{tp.Topic: {tp.Partition}})
+		}
+	}
+}
+
+// err is why the subscription has ended, nil if it has not.
+func (s *subscription) err() error { return context.Cause(s.ended) }
+
+// Poll implements pinflow.Subscription.
+func (s *subscription) Poll(ctx context.Context, maxRecords int) ([]pinflow.Run, error) {
+	s.cl.AllowRebalance()
+	polling, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.ended, cancel)()
+	for {
+		fetches := s.cl.PollRecords(polling, max(maxRecords, 1))
+		if err := s.err(); err != nil {
+			return nil, failureOr(err, s.group)
+		}
+		if err := ctx.Err(); err != nil && fetches.NumRecords() == 0 {
+			return nil, err
+		}
+		if fetches.IsClientClosed() {
+			return nil, &pinflow.Error{Op: "poll", On: "group " + s.group, Kind: pinflow.Unavailable, Err: kgo.ErrClientClosed}
+		}
+		if runs := s.runs(fetches); len(runs) > 0 {
+			return runs, nil
+		}
+		s.cl.AllowRebalance()
+	}
+}
+
+// failureOr leaves an assignee's own Error as it is.
+func failureOr(err error, group string) error {
+	var e *pinflow.Error
+	if errors.As(err, &e) {
+		return err
+	}
+	return &pinflow.Error{Op: "take partitions of", On: "group " + group, Kind: pinflow.Internal, Err: err}
+}
+
+// runs turns fetches into runs. A partition with an error is stopped until Seek, or until it is another member's.
+func (s *subscription) runs(fetches kgo.Fetches) []pinflow.Run {
+	var runs []pinflow.Run
+	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
+		if p.Topic == "" || (len(p.Records) == 0 && !lasting(p.Err)) {
+			return
+		}
+		run := pinflow.Run{TopicPartition: pinflow.TopicPartition{Topic: p.Topic, Partition: p.Partition},
+			Records: recordsOf(p.Records), End: p.HighWatermark}
+		if lasting(p.Err) {
+			run.Err = failure("read", run.TopicPartition.String(), p.Err)
+			s.stop(run.TopicPartition)
+		}
+		runs = append(runs, run)
+	})
+	return runs
+}
+
+// lasting tells whether a partition's error is one that the client does not get over by itself.
+func lasting(err error) bool {
+	if err == nil {
+		return false
+	}
+	kind, _ := kindOf(err)
+	return kind != pinflow.Unavailable
+}
+
+func (s *subscription) stop(tp pinflow.TopicPartition) {
+	s.mu.Lock()
+	s.stopped[tp] = true
+	s.mu.Unlock()
+	s.cl.PauseFetchPartitions(map[string][]int32{tp.Topic: {tp.Partition}})
+}
+
+// Release implements pinflow.Subscription.
+func (s *subscription) Release() { s.cl.AllowRebalance() }
+
+// Seek implements pinflow.Subscription.
+func (s *subscription) Seek(tp pinflow.TopicPartition, offset int64) {
+	at := func(o int64) map[string]map[int32]kgo.EpochOffset {
+		return map[string]map[int32]kgo.EpochOffset{tp.Topic: {tp.Partition: {Epoch: -1, Offset: o}}}
+	}
+	// The client takes no notice of an offset that it believes to be at, and what it believes
+	// lags behind what it has returned. Told another one first, it does.
+	s.cl.SetOffsets(at(offset + 1))
+	s.cl.SetOffsets(at(offset))
+	s.mu.Lock()
+	was := s.stopped[tp]
+	delete(s.stopped, tp)
+	s.mu.Unlock()
+	if was {
+		s.cl.ResumeFetchPartitions(map[string][]int32{tp.Topic: {tp.Partition}})
+	}
+}
+
+// Committed implements pinflow.Subscription. Hints are gathered and sent about once a second.
+func (s *subscription) Committed(_ context.Context, offsets map[pinflow.TopicPartition]int64) {
+	s.hints.add(s.cl, offsets)
+}
+
+// Close implements pinflow.Subscription.
+func (s *subscription) Close() error {
+	s.cl.AllowRebalance()
+	s.hints.close()
+	s.cl.CloseAllowingRebalance()
+	s.end(kgo.ErrClientClosed)
+	return nil
+}
+
+func flat(partitions map[string][]int32) []pinflow.TopicPartition {
+	var list []pinflow.TopicPartition
+	for _, topic := range slices.Sorted(maps.Keys(partitions)) {
+		ps := slices.Clone(partitions[topic])
+		slices.Sort(ps)
+		for _, p := range ps {
+			list = append(list, pinflow.TopicPartition{Topic: topic, Partition: p})
+		}
+	}
+	return list
+}
+
+func recordsOf(from []*kgo.Record) []pinflow.Record {
+	records := make([]pinflow.Record, len(from))
+	for i, r := range from {
+		fill(&records[i], r)
+	}
+	return records
+}
+
+func fill(to *pinflow.Record, r *kgo.Record) {
+	to.Topic, to.Partition, to.Offset, to.Timestamp = r.Topic, r.Partition, r.Offset, r.Timestamp.UnixMilli()
+	to.Key, to.Value = r.Key, r.Value
+	if len(r.Headers) > 0 {
+		to.Headers = make([]pinflow.Header, len(r.Headers))
+		for i, h := range r.Headers {
+			to.Headers[i] = pinflow.Header{Key: h.Key, Value: h.Value}
+		}
+	}
+}

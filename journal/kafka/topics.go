@@ -1,0 +1,147 @@
+package kafka
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+
+	"github.com/pinflow/pinflow"
+)
+
+// topicName is what Kafka allows.
+var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
+
+// appendTime are the configs of every topic that Pinflow makes.
+func appendTime() map[string]*string {
+	return map[string]*string{"message.timestamp.type": kadm.StringPtr("LogAppendTime")}
+}
+
+// Topic implements pinflow.JournalReader. An end is the high watermark, which may lie behind records of open transactions.
+func (j *Journal) Topic(ctx context.Context, topic string) (pinflow.Topic, error) {
+	const op = "describe topic"
+	t, err := j.topic(ctx, topic)
+	if err != nil {
+		return pinflow.Topic{}, failure(op, topic, err)
+	}
+	configs, err := j.configs(ctx, topic)
+	if err != nil {
+		return pinflow.Topic{}, failure(op, topic, err)
+	}
+	starts, err := j.admin.ListStartOffsets(ctx, topic)
+	if err == nil {
+		err = starts.Error()
+	}
+	if err != nil {
+		return pinflow.Topic{}, failure(op, topic, err)
+	}
+	ends, err := j.admin.ListEndOffsets(ctx, topic)
+	if err == nil {
+		err = ends.Error()
+	}
+	if err != nil {
+		return pinflow.Topic{}, failure(op, topic, err)
+	}
+	d := pinflow.Topic{Name: topic, ID: topicID(t.ID)}
+	for _, c := range configs {
+		d.AppendTime = d.AppendTime || c.Key == "message.timestamp.type" && c.MaybeValue() == "LogAppendTime"
+	}
+	for _, p := range t.Partitions.Numbers() {
+		start, _ := starts.Lookup(topic, p)
+		end, _ := ends.Lookup(topic, p)
+		d.Partitions = append(d.Partitions, pinflow.PartitionBounds{Partition: p, Start: start.Offset, End: end.Offset})
+	}
+	return d, nil
+}
+
+// topicID is a topic's id as Kafka prints it.
+func topicID(id kadm.TopicID) string { return base64.RawURLEncoding.EncodeToString(id[:]) }
+
+func (j *Journal) configs(ctx context.Context, topic string) ([]kadm.Config, error) {
+	all, err := j.admin.DescribeTopicConfigs(ctx, topic)
+	if err != nil {
+		return nil, err
+	}
+	rc, err := all.On(topic, nil)
+	if err != nil {
+		return nil, err
+	}
+	return rc.Configs, rc.Err
+}
+
+// OffsetAt implements pinflow.JournalReader.
+func (j *Journal) OffsetAt(ctx context.Context, topic string, timestamp int64) (map[int32]int64, error) {
+	listed, err := j.admin.ListOffsetsAfterMilli(ctx, max(timestamp, 0), topic)
+	if err == nil {
+		err = listed.Error()
+	}
+	if err == nil && len(listed[topic]) == 0 {
+		err = kerr.UnknownTopicOrPartition
+	}
+	if err != nil {
+		return nil, failure("find offsets of", fmt.Sprintf("%s at %d", topic, timestamp), err)
+	}
+	offsets := make(map[int32]int64, len(listed[topic]))
+	for p, o := range listed[topic] {
+		offsets[p] = o.Offset
+	}
+	return offsets, nil
+}
+
+// EnsureTopic implements pinflow.TopicCreator, with the cluster's replication factor.
+func (j *Journal) EnsureTopic(ctx context.Context, topic string, partitions int) (pinflow.Topic, error) {
+	t, err := j.Topic(ctx, topic)
+	if pinflow.KindOf(err) != pinflow.NotFound {
+		return t, err
+	}
+	if err := j.Create(ctx, topic, partitions, 0); err != nil && pinflow.KindOf(err) != pinflow.Exists {
+		return pinflow.Topic{}, err
+	}
+	// Not every broker has heard of it yet.
+	for try := 1; ; try++ {
+		t, err := j.Topic(ctx, topic)
+		if err == nil || try == readTries || pinflow.KindOf(err) != pinflow.NotFound && pinflow.KindOf(err) != pinflow.Unavailable {
+			return t, err
+		}
+		if err := wait(ctx, backoff(try)); err != nil {
+			return t, failure("create topic", topic, err)
+		}
+	}
+}
+
+// Create makes a topic with append time; Exists if it is there, Invalid for a name or numbers that cannot be.
+// A replication factor of 0 is the cluster's default.
+func (j *Journal) Create(ctx context.Context, topic string, partitions, replicationFactor int) error {
+	if replicationFactor == 0 {
+		replicationFactor = -1
+	}
+	if partitions < 1 || partitions > 1<<20 || replicationFactor > 1<<10 {
+		return invalid("create topic", topic, fmt.Errorf("%d partitions, replication factor %d", partitions, replicationFactor), "A topic has at least one partition.")
+	}
+	if !topicName.MatchString(topic) || topic == "." || topic == ".." {
+		return failure("create topic", topic, kerr.InvalidTopicException)
+	}
+	resp, err := j.admin.CreateTopic(ctx, int32(partitions), int16(replicationFactor), appendTime(), topic)
+	if err == nil {
+		err = resp.Err
+	}
+	if err != nil && resp.ErrMessage != "" && !errors.Is(err, kerr.TopicAlreadyExists) {
+		err = fmt.Errorf("%w (%s)", err, resp.ErrMessage)
+	}
+	return failure("create topic", topic, err)
+}
+
+// List returns the names of all topics that are not the cluster's own, in order.
+func (j *Journal) List(ctx context.Context) ([]string, error) {
+	topics, err := j.admin.ListTopics(ctx)
+	if err != nil {
+		return nil, failure("list topics of", brokers(j.o), err)
+	}
+	return slices.Sorted(maps.Keys(topics)), nil
+}

@@ -1,0 +1,81 @@
+// Package apidocs describes the HTTP API to its users: the OpenAPI document at /openapi.json and a page made
+// from it at /docs, which loads nothing from anywhere else and can send requests.
+package apidocs
+
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"encoding/json"
+	"html"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/pinflow/pinflow/problem"
+)
+
+//go:embed page
+var files embed.FS
+
+// security lets the page load its own files and ask its own server, and no other site frame it.
+const security = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// New returns an API whose document, OpenAPI 3.1, describes what is registered with it or added to its OpenAPI().
+// It serves the document at /openapi.json and the page at /docs on mux. Everything has to be added before the
+// first request for the document, which fixes it.
+func New(mux *http.ServeMux, title, version string) huma.API {
+	config := huma.DefaultConfig(title, version)
+	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "", "", "" // served here
+	config.CreateHooks = nil                                             // no links to schemas in answers
+	api := humago.New(mux, config)
+	document := sync.OnceValues(func() ([]byte, error) { return json.Marshal(api.OpenAPI()) })
+	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, r *http.Request) {
+		b, err := document()
+		if err != nil {
+			problem.Write(w, problem.Of(err))
+			return
+		}
+		serve(w, r, "application/json", b)
+	})
+	registerPage(mux, title, version)
+	return api
+}
+
+// registerPage serves the page and its files.
+func registerPage(mux *http.ServeMux, title, version string) {
+	sum := sha256.New()
+	for _, f := range [][2]string{{"docs.css", "text/css; charset=utf-8"}, {"docs.js", "text/javascript; charset=utf-8"}} {
+		b, _ := files.ReadFile("page/" + f[0]) // it is part of the binary
+		sum.Write(b)
+		mux.HandleFunc("GET /docs/"+f[0], func(w http.ResponseWriter, r *http.Request) { serve(w, r, f[1], b) })
+	}
+	page, _ := files.ReadFile("page/index.html")
+	page = []byte(strings.NewReplacer("TITLE", html.EscapeString(title), "VERSION", html.EscapeString(version),
+		"FILES", hex.EncodeToString(sum.Sum(nil)[:6])).Replace(string(page)))
+	mux.HandleFunc("GET /docs", func(w http.ResponseWriter, r *http.Request) { serve(w, r, "text/html; charset=utf-8", page) })
+	mux.HandleFunc("GET /docs/{$}", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "../docs", http.StatusMovedPermanently)
+	})
+}
+
+// serve answers with b, which a client may keep for as long as it asks whether it is still the same.
+func serve(w http.ResponseWriter, r *http.Request, media string, b []byte) {
+	sum := sha256.Sum256(b)
+	tag := `"` + hex.EncodeToString(sum[:8]) + `"`
+	h := w.Header()
+	h.Set("Content-Type", media)
+	h.Set("Content-Security-Policy", security)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cache-Control", "no-cache")
+	h.Set("ETag", tag)
+	if r.Header.Get("If-None-Match") == tag {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	_, _ = w.Write(b) // a client that has gone needs no answer
+}

@@ -19,7 +19,7 @@ type Status struct {
 	Time             string            `json:"time" doc:"When this was true, RFC 3339"`
 	Ready            bool              `json:"ready" doc:"Whether posts are taken and reads answered"`
 	Counted          int64             `json:"counted" doc:"Records counted: the sum of the next offsets"`
-	Rejected         int64             `json:"rejected" doc:"How many of these are rejects"`
+	Rejected         *int64            `json:"rejected" doc:"How many of these are rejects; null if that can't be read just now"`
 	PostsPerSecond   float64           `json:"posts_per_second" doc:"Over the last 5 s: records appended to the journal, or counted where its end is not known"`
 	CountedPerSecond float64           `json:"counted_per_second" doc:"Over the last 5 s"`
 	Lag              *int64            `json:"lag" doc:"Records in the journal that are not counted yet; null if its end is not known"`
@@ -85,8 +85,10 @@ func (s *Web) readStatus(ctx context.Context) (Status, sample, error) {
 	}
 	st.Time, st.Counted, st.History = formatTime("", now.at), now.counted, sp.history
 	st.PostsPerSecond, st.CountedPerSecond = sp.posted, sp.counted
-	st.Rejected, err = s.rejected.count(ctx, s, at)
-	return st, now, err
+	if n, err := s.rejected.count(ctx, s, at); err == nil { // the rest can be told even if a query can't be run
+		st.Rejected = &n
+	}
+	return st, now, nil
 }
 
 // bounds asks the journal for its topics' ends. A journal that does not answer is no reason not to tell the

@@ -26,11 +26,11 @@ function numberText(value, type) {
   return formats.get(type).format(value);
 }
 
-function text(value, type) {
+function text(value, type, seconds = true) {
   if (value === null || value === undefined) return "–";
   if (isNumber(type)) return numberText(value, type);
   if (type === "DATE") return value;
-  if (isTime(type)) return `${day(value)} ${clock(value, true)}`;
+  if (isTime(type)) return `${day(value)} ${clock(value, seconds)}`;
   if (typeof value === "object") return JSON.stringify(value, (_, v) => (typeof v === "bigint" ? String(v) : v));
   return String(value);
 }
@@ -192,8 +192,9 @@ class Card {
     const scroll = this.body.querySelector(".scroll.of-table") ?? this.newTable();
     const rows = !this.order ? this.rows : this.complete ? sorted(this.rows, this.order) : this.sortedRows ?? sorted(this.rows, this.order);
     const visible = rows.slice(0, this.shown);
+    const seconds = visible.some((row) => this.columns.some((c) => isTime(c.type) && Date.parse(row[c.name]) % 60e3));
     scroll.querySelector("tbody").replaceChildren(...visible.map((row) => el("tr", {}, ...this.columns.map((c) => {
-      const cell = el("td", isNumber(c.type) ? { class: "number" } : {}, text(row[c.name], c.type));
+      const cell = el("td", isNumber(c.type) ? { class: "number" } : {}, text(row[c.name], c.type, seconds));
       if (row[c.name] === null) cell.classList.add("null");
       return cell;
     }))));
@@ -274,23 +275,31 @@ const whole = new Intl.NumberFormat("en");
 function showStatus(s) {
   heard = Date.now();
   state(s.ready ? "live" : "wait", s.ready ? "Live" : "Starting…");
-  $("rate").textContent = s.posts_per_second < 10 ? s.posts_per_second.toFixed(1) : whole.format(Math.round(s.posts_per_second));
+  $("rate").textContent = s.posts_per_second > 0 && s.posts_per_second < 10 ? s.posts_per_second.toFixed(1) : whole.format(Math.round(s.posts_per_second));
   spark($("spark"), s.history);
   $("counted").textContent = whole.format(s.counted);
   const topics = new Set(s.partitions.map((p) => p.topic)).size;
   $("positions").textContent = `${plural(topics, "topic")}, ${plural(s.partitions.length, "partition")}`;
   showLag(s);
-  $("rejected").textContent = whole.format(s.rejected);
+  $("rejected").textContent = s.rejected === null ? "–" : whole.format(s.rejected);
   $("rejected").dataset.tone = s.rejected ? "warn" : "";
-  $("rejects-link").textContent = s.rejected ? "See which, and why" : "No record was rejected";
-  $("start").hidden = s.counted > 0 || (s.lag ?? 0) > 0;
+  $("rejects-link").textContent = s.rejected ? "See which, and why" : "None so far";
+  const empty = s.counted === 0 && !s.lag;
+  $("start").hidden = !empty;
+  document.body.classList.toggle("empty", empty);
 }
 
-function showLag({ lag, delay_seconds: delay }) {
+function showLag({ counted, lag, delay_seconds: delay }) {
   const fresh = $("fresh");
+  if (lag === 0 && counted === 0) {
+    fresh.dataset.tone = "";
+    fresh.textContent = "–";
+    $("lag").textContent = "Nothing posted yet";
+    return;
+  }
   fresh.dataset.tone = lag === null ? "" : delay < 3 ? "good" : delay < 30 ? "warn" : "bad";
   fresh.textContent = lag === null ? "–" : delay < 1 ? "Up to date" : duration(delay) + " behind";
-  $("lag").textContent = lag === null ? "The journal's end is not known" : lag ? `${plural(lag, "record")} being counted` : "Every record is counted";
+  $("lag").textContent = lag === null ? "Journal's end unknown" : lag ? `${plural(lag, "record")} to count` : "All are counted";
 }
 
 const plural = (n, noun) => `${whole.format(n)} ${noun}${n === 1 ? "" : "s"}`;

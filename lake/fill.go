@@ -20,7 +20,6 @@ type partition struct {
 	start int64          // where the next buffer starts: the end of the object before it
 	next  int64          // the next offset wanted
 	floor pinflow.Period // of the record before next
-	empty bool           // the lake has nothing of it
 
 	open    *buffer // being filled
 	putting *buffer // on its way; what is behind it waits until it is known to be there
@@ -172,30 +171,25 @@ func (w *Writer) drop(p *partition) {
 	}
 }
 
-// journalFault looks why the journal has no records of p from where it was asked.
+// journalFault looks why the journal has no records of p from where it was asked: first into the lake, which another
+// writer may have brought further since.
 func (w *Writer) journalFault(ctx context.Context, p *partition, fault error) {
-	if p == nil {
+	if p == nil || w.handOver(p) {
 		return
 	}
-	topic, err := w.Journal.Topic(ctx, p.Topic)
-	if err == nil {
-		err = p.topic.agree(topic, 0)
-	}
+	tail, bounds, at, err := w.locate(ctx, p.topic, p.Partition)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.takes(p) {
+	if !w.takes(p) || p.inHand() {
 		return
 	}
 	switch {
+	case err == nil && at == p.next:
+		w.metrics.failed(fault)
+		w.Log.Warn("lake: the journal gave an error; trying again", "partition", p.String(), "error", fault)
 	case err == nil:
-		if offset, err := p.resumeIn(boundsOf(topic, p.Partition)); err != nil {
-			w.stop(p, err)
-		} else if offset != p.next {
-			p.next, p.reseek = offset, true
-		} else {
-			w.metrics.failed(fault)
-			w.Log.Warn("lake: the journal gave an error; trying again", "partition", p.String(), "error", fault)
-		}
+		p.startAt(tail)
+		p.next, p.logEnd, p.reseek = at, bounds.End, true
 	case lasting(err):
 		w.stop(p, err)
 	default:
@@ -203,3 +197,16 @@ func (w *Writer) journalFault(ctx context.Context, p *partition, fault error) {
 		w.Log.Warn("lake: the journal gave an error; trying again", "partition", p.String(), "error", errors.Join(fault, err))
 	}
 }
+
+// handOver puts what is in hand of p into the lake, before p can be found to have stopped. It returns false if there is nothing.
+func (w *Writer) handOver(p *partition) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.takes(p) && p.open != nil && p.putting == nil {
+		w.flush(p)
+	}
+	return !w.takes(p) || p.inHand()
+}
+
+// inHand tells whether records of p are held that the lake may not have.
+func (p *partition) inHand() bool { return p.open != nil || p.putting != nil }

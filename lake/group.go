@@ -2,6 +2,7 @@ package lake
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -58,54 +59,71 @@ func (w assignee) Assigned(ctx context.Context, tps []pinflow.TopicPartition) (m
 // is one that has stopped; err is only that ctx has ended.
 func (w *Writer) resume(ctx context.Context, tp pinflow.TopicPartition) (*partition, error) {
 	p := &partition{TopicPartition: tp, topic: w.topics[tp.Topic], floor: pinflow.NoPeriod}
-	topic, err := retry(ctx, w, tp.String(), func() (pinflow.Topic, error) { return w.Journal.Topic(ctx, tp.Topic) })
+	_, err := retry(ctx, w, tp.String(), func() (Tail, error) {
+		tail, bounds, at, err := w.locate(ctx, p.topic, tp.Partition)
+		p.startAt(tail)
+		p.logEnd = bounds.End
+		if p.next = at; err != nil {
+			p.next = bounds.End // new records are passed over
+		}
+		return tail, err
+	})
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	bounds := boundsOf(topic, tp.Partition)
-	p.next, p.logEnd = bounds.End, bounds.End // if it stops, new records are passed over
-	if err == nil {
-		err = p.topic.agree(topic, 0)
-	}
-	if err != nil {
-		p.err = err
-		return p, nil
-	}
-	tail, err := retry(ctx, w, tp.String(), func() (Tail, error) { return p.topic.Last(ctx, tp.Partition) })
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
-	if err != nil {
-		p.err = err
-		return p, nil
-	}
-	p.startAt(tail)
-	p.empty = tail.End == 0
-	p.lakeEnd = tail.End
-	if at, err := p.resumeIn(bounds); err != nil {
-		p.err, p.next = err, bounds.End
-	} else {
-		p.next = at
-	}
+	p.err = err
 	return p, nil
 }
 
-// startAt makes p go on behind an object.
-func (p *partition) startAt(t Tail) { p.start, p.next, p.floor = t.End, t.End, t.Floor }
+// locate finds where a partition goes on: where the lake ends, and at which offset to read the journal. An Invalid or OutOfRange error
+// tells that they do not fit together.
+func (w *Writer) locate(ctx context.Context, t *Topic, partition int32) (tail Tail, b pinflow.PartitionBounds, at int64, err error) {
+	if tail, err = t.Last(ctx, partition); err != nil {
+		return tail, b, 0, err
+	}
+	for {
+		// The journal is asked after the lake: then its end is not before that of what the lake has of it.
+		topic, err := w.Journal.Topic(ctx, t.Topic)
+		if err != nil {
+			return tail, b, 0, err
+		}
+		b = boundsOf(topic, partition)
+		if err := t.agree(topic, 0); err != nil {
+			return tail, b, 0, err
+		}
+		at, unfit := readFrom(pinflow.TopicPartition{Topic: t.Topic, Partition: partition}, tail, b)
+		if unfit == nil {
+			return tail, b, at, nil
+		}
+		// Another writer may have brought the lake further, and the journal then have forgotten that part.
+		before := tail
+		if tail, err = t.Last(ctx, partition); err != nil {
+			return tail, b, 0, err
+		}
+		if tail == before {
+			return tail, b, 0, unfit
+		}
+	}
+}
 
-// resumeIn returns the offset at which to read a log of these bounds. It is an OutOfRange error if the log has lost
-// what comes next; of a partition that the lake has nothing of, the log's start is the start.
-func (p *partition) resumeIn(b pinflow.PartitionBounds) (int64, error) {
+// startAt makes p go on behind an object.
+func (p *partition) startAt(t Tail) {
+	p.start, p.next, p.lakeEnd, p.floor = t.End, t.End, t.End, t.Floor
+}
+
+// readFrom returns the offset at which to read a log of these bounds for a lake that ends at tail. It is an OutOfRange error if
+// the log has lost what comes next; of a partition that the lake has nothing of, the log's start is the start.
+func readFrom(tp pinflow.TopicPartition, tail Tail, b pinflow.PartitionBounds) (int64, error) {
 	fault := func(why, hint string) (int64, error) {
-		return 0, &pinflow.Error{Op: "resume", On: fmt.Sprintf("%s:%d", p, p.next), Kind: pinflow.OutOfRange, Err: fmt.Errorf("%s", why), Hint: hint}
+		return 0, &pinflow.Error{Op: "resume", On: fmt.Sprintf("%s:%d", tp, tail.End), Kind: pinflow.OutOfRange, Err: errors.New(why), Hint: hint}
 	}
 	switch {
-	case b.End < p.next:
+	case b.End < tail.End:
 		return fault(fmt.Sprintf("the journal's log ends at %d, before the lake does", b.End),
 			"The journal has lost records or is another one: restore it, or use another lake.")
-	case b.Start <= p.next:
-		return p.next, nil
-	case p.empty && p.open == nil && p.putting == nil:
+	case b.Start <= tail.End:
+		return tail.End, nil
+	case tail.End == 0:
 		return b.Start, nil
 	}
 	return fault(fmt.Sprintf("the journal's log starts at %d: it has deleted records that are not in the lake", b.Start),
@@ -122,8 +140,9 @@ func boundsOf(t pinflow.Topic, partition int32) pinflow.PartitionBounds {
 }
 
 // Revoked implements pinflow.Assignee: it flushes the partitions, and drops what cannot be flushed in LeaveTimeout
-// (another writer reads it from the journal again).
+// (another writer reads it from the journal again), or has been lost already, which ctx tells.
 func (w assignee) Revoked(ctx context.Context, tps []pinflow.TopicPartition) {
+	lost := ctx
 	ctx, cancel := context.WithTimeout(ctx, w.LeaveTimeout)
 	defer cancel()
 	w.mu.Lock()
@@ -139,13 +158,22 @@ func (w assignee) Revoked(ctx context.Context, tps []pinflow.TopicPartition) {
 		w.await(ctx)
 	}
 	for _, tp := range slices.SortedFunc(maps.Keys(leaving), byName) {
-		if p := leaving[tp]; p.err == nil && (p.open != nil || p.putting != nil) && w.parts[tp] == p {
-			w.dropped = &pinflow.Error{Op: "flush the partition to the lake", On: tp.String(), Kind: pinflow.Unavailable,
-				Err: fmt.Errorf("it was not done within %s", w.LeaveTimeout), Hint: "Nothing is lost: the journal has the records, and the next start goes on from the lake's end."}
-			w.Log.Warn("lake: records given back to the journal", "partition", tp.String(), "from", p.lakeEnd)
-			w.metrics.failed(w.dropped)
+		if p := leaving[tp]; lost.Err() == nil && p.err == nil && p.inHand() && w.parts[tp] == p {
+			w.giveBack(p)
 		}
 		w.lose(leaving[tp])
+	}
+}
+
+// giveBack tells that records of p in hand are left to the journal. At a rebalance another writer goes on with them;
+// at a shutdown Run says so.
+func (w *Writer) giveBack(p *partition) {
+	err := &pinflow.Error{Op: "flush the partition to the lake", On: p.String(), Kind: pinflow.Unavailable,
+		Err: fmt.Errorf("it was not done within %s", w.LeaveTimeout), Hint: "Nothing is lost: the journal has the records, and the next start goes on from the lake's end."}
+	w.Log.Warn("lake: records left to the journal", "partition", p.String(), "from", p.lakeEnd)
+	w.metrics.failed(err)
+	if w.ctx.Err() != nil {
+		w.dropped = errors.Join(w.dropped, err)
 	}
 }
 

@@ -34,14 +34,14 @@ func (w *Writer) settle(p *partition, tail Tail, created bool, err error) {
 	case err != nil:
 		w.stop(p, err)
 	case created:
-		p.lakeEnd, p.empty = tail.End, false
+		p.lakeEnd = tail.End
 		w.metrics.wrote(b)
 	default:
 		// The object of that start is there, by another writer or by an attempt of which nothing was heard. What is
 		// in hand may begin elsewhere than that object ends.
 		w.drop(p)
 		p.startAt(tail)
-		p.lakeEnd, p.empty, p.reseek = tail.End, false, true
+		p.reseek = true
 		w.metrics.lost(b)
 	}
 }

@@ -1,0 +1,174 @@
+package laketest
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/pinflow/pinflow"
+)
+
+// Journal is a broker in memory. Who reads which partition is decided by chance and at the test's command.
+type Journal struct {
+	// OnCommitted, if not nil, is told what readers tell their group.
+	OnCommitted func(tp pinflow.TopicPartition, offset int64)
+
+	mu     sync.Mutex
+	cond   *sync.Cond
+	random *rand.Rand
+	slow   time.Duration
+	topics map[string]*topic
+	order  []pinflow.TopicPartition
+	owner  map[pinflow.TopicPartition]*member // as the broker sees it
+	want   map[pinflow.TopicPartition]*member
+	group  []*member
+}
+
+type topic struct {
+	id   string
+	logs []*partitionLog
+}
+
+type partitionLog struct {
+	start, end int64
+	records    []pinflow.Record // those that a reader sees
+}
+
+// NewJournal makes a Journal whose chances are those of seed, and whose answers about topics take up to slow.
+func NewJournal(seed uint64, slow time.Duration) *Journal {
+	j := &Journal{random: rand.New(rand.NewPCG(seed, 1)), slow: slow, topics: map[string]*topic{},
+		owner: map[pinflow.TopicPartition]*member{}, want: map[pinflow.TopicPartition]*member{}}
+	j.cond = sync.NewCond(&j.mu)
+	return j
+}
+
+// Create makes a topic, anew if there is one.
+func (j *Journal) Create(name string, partitions int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	old := j.topics[name]
+	t := &topic{id: fmt.Sprintf("id-%x", j.random.Uint32())}
+	for p := range partitions {
+		t.logs = append(t.logs, &partitionLog{})
+		if old == nil {
+			j.order = append(j.order, pinflow.TopicPartition{Topic: name, Partition: int32(p)})
+		}
+	}
+	j.topics[name] = t
+}
+
+// Append appends a record of which Topic, Partition, Timestamp, Key, Value and Headers are given.
+func (j *Journal) Append(r pinflow.Record) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	l := j.log(pinflow.TopicPartition{Topic: r.Topic, Partition: r.Partition})
+	r.Offset = l.end
+	l.end++
+	l.records = append(l.records, r)
+	j.cond.Broadcast()
+}
+
+// Skip makes an offset that no reader sees, as a transaction's marker does.
+func (j *Journal) Skip(tp pinflow.TopicPartition) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.log(tp).end++
+}
+
+// Truncate forgets what lies before start, as retention does. It forgets nothing of Records.
+func (j *Journal) Truncate(tp pinflow.TopicPartition, start int64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	l := j.log(tp)
+	l.start = min(max(l.start, start), l.end)
+}
+
+// Records returns all that was ever appended to a partition.
+func (j *Journal) Records(tp pinflow.TopicPartition) []pinflow.Record {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return append([]pinflow.Record(nil), j.log(tp).records...)
+}
+
+// Partitions returns all partitions.
+func (j *Journal) Partitions() []pinflow.TopicPartition {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return append([]pinflow.TopicPartition(nil), j.order...)
+}
+
+func (j *Journal) log(tp pinflow.TopicPartition) *partitionLog {
+	return j.topics[tp.Topic].logs[tp.Partition]
+}
+
+// Topic implements lake.Journal.
+func (j *Journal) Topic(ctx context.Context, name string) (pinflow.Topic, error) {
+	if j.slow > 0 {
+		j.mu.Lock()
+		d := time.Duration(j.random.Int64N(int64(j.slow)))
+		j.mu.Unlock()
+		sleep(ctx, d)
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	t := j.topics[name]
+	if t == nil {
+		return pinflow.Topic{}, &pinflow.Error{Op: "describe topic", On: name, Kind: pinflow.NotFound}
+	}
+	about := pinflow.Topic{Name: name, ID: t.id, AppendTime: true}
+	for p, l := range t.logs {
+		about.Partitions = append(about.Partitions, pinflow.PartitionBounds{Partition: int32(p), Start: l.start, End: l.end})
+	}
+	return about, ctx.Err()
+}
+
+// Rebalance gives each partition to a member by chance, the old one being told first.
+func (j *Journal) Rebalance() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.deal(func(pinflow.TopicPartition) bool { return true })
+}
+
+// deal says who shall have the partitions that f picks.
+func (j *Journal) deal(f func(pinflow.TopicPartition) bool) {
+	for _, tp := range j.order {
+		if !f(tp) {
+			continue
+		}
+		delete(j.want, tp)
+		if len(j.group) > 0 {
+			j.want[tp] = j.group[j.random.IntN(len(j.group))]
+		}
+	}
+	j.cond.Broadcast()
+}
+
+// Steal takes a partition away from its member, as from one that was not heard of for too long, and gives it
+// to another at once. The old one reads on, and learns of it after notice.
+func (j *Journal) Steal(tp pinflow.TopicPartition, notice time.Duration) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	old := j.owner[tp]
+	if old == nil || len(j.group) < 2 {
+		return
+	}
+	old.blindUntil = time.Now().Add(notice)
+	time.AfterFunc(notice, j.cond.Broadcast)
+	delete(j.owner, tp)
+	for j.want[tp] == old {
+		j.want[tp] = j.group[j.random.IntN(len(j.group))]
+	}
+	j.cond.Broadcast()
+}
+
+// AssignAgain tells a partition's member a second time that it is its own.
+func (j *Journal) AssignAgain(tp pinflow.TopicPartition) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if m := j.owner[tp]; m != nil {
+		m.again = append(m.again, tp)
+		j.cond.Broadcast()
+	}
+}

@@ -6,6 +6,7 @@ package duck
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -45,18 +46,36 @@ func Open(ctx context.Context, o Options) (*Instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	connector, err := duckdb.NewConnector(o.Path, nil)
+	var attached atomic.Bool
+	connector, err := duckdb.NewConnector("", func(c driver.ExecerContext) error {
+		if !attached.Load() {
+			return nil
+		}
+		_, err := c.ExecContext(context.Background(), "USE "+Catalog, nil)
+		return err
+	})
 	if err != nil {
 		return nil, openError(o.Path, err)
 	}
 	i := &Instance{DB: sql.OpenDB(connector), dir: dir}
+	// The connection that sets up is not kept: the ones that follow begin in the file.
+	i.DB.SetMaxIdleConns(0)
 	for _, set := range settings(o, dir) {
 		if _, err := i.DB.ExecContext(ctx, set); err != nil {
 			return nil, openError(o.Path, fmt.Errorf("%s: %w", set, firstOf(err, i.DB.Close())))
 		}
 	}
+	attached.Store(o.Path != "")
+	i.DB.SetMaxIdleConns(idle)
 	return i, nil
 }
+
+// Catalog is the name under which the file is attached whatever the file is called, so that it
+// never hides a schema of the same name. Without a file, the catalog is called memory.
+const Catalog = "pinflow_file"
+
+// idle is how many connections are kept for the next user.
+const idle = 8
 
 // settings are those of the whole instance, in an order that leaves the locks for last.
 func settings(o Options, dir string) []string {
@@ -66,6 +85,11 @@ func settings(o Options, dir string) []string {
 		"SET autoinstall_known_extensions = false",
 		"SET autoload_known_extensions = false",
 		"SET preserve_insertion_order = false",
+		// Who writes to the file says when it is checkpointed, so that no commit waits for it; this is for one who does not.
+		"SET wal_autocheckpoint = '256MiB'",
+	}
+	if o.Path != "" {
+		all = append(all, "ATTACH "+Literal(o.Path)+" AS "+Catalog)
 	}
 	if o.Threads > 0 {
 		all = append(all, "SET threads = "+strconv.Itoa(o.Threads))

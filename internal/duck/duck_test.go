@@ -100,3 +100,26 @@ func TestFileThatIsNoDatabase(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestFileNameHidesNoSchema(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "it's", "pins.duckdb")
+	if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	i := open(t, duck.Options{Path: path})
+	for range 3 {
+		c, err := i.DB.Conn(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		for _, q := range []string{"CREATE SCHEMA IF NOT EXISTS pins", "CREATE OR REPLACE TABLE pins.t AS SELECT 1 AS a", "SELECT * FROM pins.t"} {
+			if _, err := c.ExecContext(t.Context(), q); err != nil {
+				t.Errorf("%s: %v", q, err)
+			}
+		}
+	}
+	if _, err := os.Stat(path + ".wal"); err != nil {
+		t.Error(err)
+	}
+}

@@ -134,6 +134,9 @@ func (j *Journal) place(ctx context.Context, tp pinflow.TopicPartition) (at plac
 
 // topic asks for a topic's metadata.
 func (j *Journal) topic(ctx context.Context, topic string) (kadm.TopicDetail, error) {
+	if err := j.refresh(ctx, topic); err != nil {
+		return kadm.TopicDetail{}, err
+	}
 	topics, err := j.admin.ListTopicsWithInternal(ctx, topic)
 	if err != nil {
 		return kadm.TopicDetail{}, err
@@ -143,4 +146,16 @@ func (j *Journal) topic(ctx context.Context, topic string) (kadm.TopicDetail, er
 		return t, kerr.UnknownTopicOrPartition
 	}
 	return t, t.Err
+}
+
+// refresh makes the client ask the brokers for topics: what it remembers may lack one that was just made.
+func (j *Journal) refresh(ctx context.Context, topics ...string) error {
+	req := kmsg.NewPtrMetadataRequest()
+	for _, topic := range topics {
+		rt := kmsg.NewMetadataRequestTopic()
+		rt.Topic = &topic
+		req.Topics = append(req.Topics, rt)
+	}
+	_, err := j.cl.RequestCachedMetadata(ctx, req, time.Nanosecond)
+	return err
 }

@@ -77,7 +77,11 @@ func (j *Journal) configs(ctx context.Context, topic string) ([]kadm.Config, err
 
 // OffsetAt implements pinflow.JournalReader.
 func (j *Journal) OffsetAt(ctx context.Context, topic string, timestamp int64) (map[int32]int64, error) {
-	listed, err := j.admin.ListOffsetsAfterMilli(ctx, max(timestamp, 0), topic)
+	err := j.refresh(ctx, topic)
+	var listed kadm.ListedOffsets
+	if err == nil {
+		listed, err = j.admin.ListOffsetsAfterMilli(ctx, max(timestamp, 0), topic)
+	}
 	if err == nil {
 		err = listed.Error()
 	}
@@ -139,6 +143,9 @@ func (j *Journal) Create(ctx context.Context, topic string, partitions, replicat
 
 // List returns the names of all topics that are not the cluster's own, in order.
 func (j *Journal) List(ctx context.Context) ([]string, error) {
+	if err := j.refresh(ctx); err != nil {
+		return nil, failure("list topics of", brokers(j.o), err)
+	}
 	topics, err := j.admin.ListTopics(ctx)
 	if err != nil {
 		return nil, failure("list topics of", brokers(j.o), err)

@@ -1,0 +1,61 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/pinflow/pinflow"
+)
+
+// file is a script being compiled and what is wrong with it.
+type file struct {
+	name   string
+	sql    string
+	faults []pinflow.Fault
+}
+
+// fault notes what is wrong at n.
+func (f *file) fault(n node, hint, message string, args ...any) {
+	f.faultAt(n.offset(), hint, message, args...)
+}
+
+// faultAt notes what is wrong at a byte of the text; -1 for the file as a whole.
+func (f *file) faultAt(offset int, hint, message string, args ...any) {
+	line := 0
+	if offset >= 0 {
+		line = 1 + strings.Count(f.sql[:min(offset, len(f.sql))], "\n")
+	}
+	fault := pinflow.Fault{File: f.name, Line: line, Message: fmt.Sprintf(message, args...), Hint: hint}
+	for _, known := range f.faults {
+		if known == fault {
+			return
+		}
+	}
+	f.faults = append(f.faults, fault)
+}
+
+// failed tells whether anything is wrong.
+func (f *file) failed() bool { return len(f.faults) > 0 }
+
+// engineFault notes what DuckDB refused, at the line that its message names.
+func (f *file) engineFault(err error) {
+	message := strings.TrimSpace(err.Error())
+	line := 0
+	if text, excerpt, ok := strings.Cut(message, "\n\nLINE "); ok {
+		message = text
+		if _, err := fmt.Sscanf(excerpt, "%d:", &line); err != nil {
+			line = 0
+		}
+	}
+	hint := "This is what DuckDB says of it: correct the SQL."
+	if text, more, ok := strings.Cut(message, "\n"); ok {
+		message = text
+		if strings.HasPrefix(strings.TrimSpace(more), "Did you mean") || strings.HasPrefix(strings.TrimSpace(more), "Candidate bindings") {
+			hint, _, _ = strings.Cut(strings.TrimSpace(more), "\n")
+		}
+	}
+	for _, kind := range []string{"Binder Error: ", "Catalog Error: ", "Parser Error: ", "Conversion Error: "} {
+		message = strings.TrimPrefix(message, kind)
+	}
+	f.faults = append(f.faults, pinflow.Fault{File: f.name, Line: line, Message: message, Hint: hint})
+}

@@ -19,32 +19,28 @@ func (s *Web) await(ctx context.Context, after []pinflow.Position, timeout time.
 	if err := s.checkTopics(after); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errLate)
-	defer cancel()
+	late := time.NewTimer(timeout)
+	defer late.Stop()
 	for {
 		at, changed, err := s.progress.get(ctx, s.Store)
-		if err != nil && context.Cause(ctx) != errLate {
+		if err != nil {
 			return err
 		}
 		missing, ok := firstMissing(at, after)
-		if err == nil && !ok {
+		if !ok {
 			return nil
 		}
 		select {
 		case <-changed:
-			continue
 		case <-ctx.Done():
-		}
-		if context.Cause(ctx) != errLate {
 			return ctx.Err()
+		case <-late.C:
+			return &pinflow.Error{Op: "wait until the record is counted", On: missing.String(), Kind: pinflow.Unavailable,
+				Err:  fmt.Errorf("after %s, records before offset %d are", timeout, at[missing.TopicPartition].NextOffset),
+				Hint: "Ask again; if the offset does not move, GET /api/status and the log tell why."}
 		}
-		return &pinflow.Error{Op: "wait until the record is counted", On: missing.String(), Kind: pinflow.Unavailable,
-			Err:  fmt.Errorf("after %s, records before offset %d are", timeout, at[missing.TopicPartition].NextOffset),
-			Hint: "Ask again; if the offset does not move, GET /api/status and the log tell why."}
 	}
 }
-
-var errLate = fmt.Errorf("the time for the wait is over")
 
 // firstMissing returns the first record that is not counted yet, if there is one.
 func firstMissing(at map[pinflow.TopicPartition]pinflow.Progress, after []pinflow.Position) (pinflow.Position, bool) {

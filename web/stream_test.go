@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -267,15 +266,16 @@ func TestClientsAreBounded(t *testing.T) {
 // until waits until there are so many clients and feeds.
 func (s *served) until(t testing.TB, clients, feeds int) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
-		c, f := s.hub.size()
-		if c == clients && f == feeds {
+	poll := time.NewTicker(2 * time.Millisecond)
+	defer poll.Stop()
+	for range 5000 {
+		if c, f := s.hub.size(); c == clients && f == feeds {
 			return
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%d clients, %d feeds, want %d and %d", c, f, clients, feeds)
-		}
+		<-poll.C
 	}
+	c, f := s.hub.size()
+	t.Fatalf("%d clients, %d feeds, want %d and %d", c, f, clients, feeds)
 }
 
 func TestAClientThatDoesNotReadHoldsUpNobody(t *testing.T) {

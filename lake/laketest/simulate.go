@@ -43,6 +43,7 @@ type simulation struct {
 	slow    time.Duration
 	clock   int64 // the broker's, Unix ms
 	crew    []*worker
+	leavers sync.WaitGroup // workers that take their time to leave
 
 	mu     sync.Mutex
 	faulty error // the first promise broken on the way
@@ -78,7 +79,7 @@ func newSimulation(t *testing.T, seed uint64) *simulation {
 func (s *simulation) run() error {
 	ctx := s.t.Context()
 	for range 1 + s.random.IntN(3) {
-		s.hire(s.faults)
+		s.hire(s.faults, s.slow)
 	}
 	for range 60 + s.random.IntN(100) {
 		s.step()
@@ -88,14 +89,16 @@ func (s *simulation) run() error {
 		s.leave(w)
 	}
 	s.crew = nil
-	last := s.hire(0)
+	last := s.hire(0, 0)
 	for i := 0; !s.complete() && i < 100; i++ {
 		time.Sleep(time.Minute)
 	}
-	if err := s.leave(last); err != nil {
+	err := s.leave(last)
+	s.leavers.Wait()
+	s.late.Wait()
+	if err != nil {
 		return fmt.Errorf("the last writer: %w", err)
 	}
-	s.late.Wait()
 	if s.faulty != nil {
 		return s.faulty
 	}
@@ -140,7 +143,7 @@ func (s *simulation) step() {
 		s.journal.AssignAgain(tp)
 	case n < 87:
 		if len(s.crew) < 4 {
-			s.hire(s.faults)
+			s.hire(s.faults, s.slow)
 		}
 	case n < 90:
 		s.leaveOne(false)
@@ -171,8 +174,8 @@ func (s *simulation) tick() {
 }
 
 // hire starts a process with a writer.
-func (s *simulation) hire(faults float64) *worker {
-	w := &worker{process: NewProcess(s.memory, &s.late, s.random.Uint64(), faults, s.slow), client: s.journal.Client(), done: make(chan error, 1)}
+func (s *simulation) hire(faults float64, slow time.Duration) *worker {
+	w := &worker{process: NewProcess(s.memory, &s.late, s.random.Uint64(), faults, slow), client: s.journal.Client(), done: make(chan error, 1)}
 	o := s.options
 	o.Journal, o.Objects = w.client, w.process
 	var err error
@@ -200,7 +203,7 @@ func (s *simulation) leaveOne(killed bool) {
 		w.process.Kill()
 	}
 	if s.random.IntN(2) == 0 {
-		go s.leave(w)
+		s.leavers.Go(func() { s.leave(w) })
 	} else {
 		s.leave(w)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/pinflow/pinflow"
 	"github.com/pinflow/pinflow/pipelines"
+	"github.com/pinflow/pinflow/pipelines/pipelinetest"
 	"github.com/pinflow/pinflow/refine/plan"
 )
 
@@ -81,3 +82,5 @@ func BenchmarkCompile(b *testing.B) {
 		compile(b, d)
 	}
 }
+
+func TestSecondPlan(t *testing.T) { golden(t, compile(t, pipelinetest.Definition(t))) }

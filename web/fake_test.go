@@ -47,6 +47,11 @@ func (s *fakeStore) commit(n int64, f func()) {
 
 func (s *fakeStore) fail(err error) { s.commit(0, func() { s.err = err }) }
 
+// answerSQL sets what answers SQL.
+func (s *fakeStore) answerSQL(f func(context.Context, pinflow.Query) (*pinflow.Result, error)) {
+	s.commit(0, func() { s.onSQL = f })
+}
+
 func (s *fakeStore) Changes() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()

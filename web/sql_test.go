@@ -20,7 +20,7 @@ func echo(_ context.Context, q pinflow.Query) (*pinflow.Result, error) {
 
 func TestSQL(t *testing.T) {
 	s := serve(t, 3, nil)
-	s.store.onSQL = echo
+	s.store.answerSQL(echo)
 	for _, c := range []struct {
 		path, kind, body string
 		status           int
@@ -57,14 +57,14 @@ func TestSQL(t *testing.T) {
 
 func TestSQLHasLimits(t *testing.T) {
 	s := serve(t, 3, func(o *Options) { o.Limits.SQLRows, o.Limits.SQLTime = 12, 3*time.Second })
-	s.store.onSQL = echo
+	s.store.answerSQL(echo)
 	s.do(t, "POST", "/api/sql", "text/plain", "SELECT 1", nil)
 	if got := s.store.last(); got.SQL != "SELECT 1" || got.MaxRows != 12 || got.Timeout != 3*time.Second || got.View != "" {
 		t.Errorf("the store was asked %+v", got)
 	}
-	s.store.onSQL = func(context.Context, pinflow.Query) (*pinflow.Result, error) {
+	s.store.answerSQL(func(context.Context, pinflow.Query) (*pinflow.Result, error) {
 		return nil, &pinflow.Error{Op: "query", Kind: pinflow.TooLarge, Hint: "Add LIMIT."}
-	}
+	})
 	if status, _, body := s.do(t, "POST", "/api/sql", "text/plain", "SELECT 1", nil); status != http.StatusRequestEntityTooLarge || !strings.Contains(body, "Add LIMIT.") {
 		t.Errorf("too many rows: %d %s", status, body)
 	}
@@ -72,7 +72,7 @@ func TestSQLHasLimits(t *testing.T) {
 
 func TestSQLOfAnotherSitesPageIsRefused(t *testing.T) {
 	s := serve(t, 3, nil)
-	s.store.onSQL = echo
+	s.store.answerSQL(echo)
 	for name, header := range map[string]map[string]string{
 		"fetch metadata": {"Sec-Fetch-Site": "cross-site"}, "origin": {"Origin": "https://evil.example"},
 	} {
@@ -89,11 +89,11 @@ func TestSQLOfAnotherSitesPageIsRefused(t *testing.T) {
 func TestSlowSQLDoesNotStarveMetrics(t *testing.T) {
 	s := serve(t, 3, func(o *Options) { o.Limits.Queries = 2 })
 	running, release := make(chan struct{}, 10), make(chan struct{})
-	s.store.onSQL = func(ctx context.Context, q pinflow.Query) (*pinflow.Result, error) {
+	s.store.answerSQL(func(ctx context.Context, q pinflow.Query) (*pinflow.Result, error) {
 		running <- struct{}{}
 		<-release
 		return echo(ctx, q)
-	}
+	})
 	var slow sync.WaitGroup
 	for range 5 {
 		slow.Go(func() {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,11 +16,14 @@ import (
 // fakeJournal is a topic of two partitions, the second of which nobody has begun to count.
 type fakeJournal struct {
 	ends [2]int64
-	err  error
+	away atomic.Bool
 }
 
 func (j *fakeJournal) Topic(context.Context, string) (pinflow.Topic, error) {
-	return pinflow.Topic{Name: "t", Partitions: []pinflow.PartitionBounds{{Partition: 0, End: j.ends[0]}, {Partition: 1, Start: 100, End: j.ends[1]}}}, j.err
+	if j.away.Load() {
+		return pinflow.Topic{}, errors.New("it is away")
+	}
+	return pinflow.Topic{Name: "t", Partitions: []pinflow.PartitionBounds{{Partition: 0, End: j.ends[0]}, {Partition: 1, Start: 100, End: j.ends[1]}}}, nil
 }
 
 func TestStatus(t *testing.T) {
@@ -43,7 +47,7 @@ func TestStatus(t *testing.T) {
 	if status, _, body := s.get(t, "/readyz"); status != 503 {
 		t.Errorf("readyz: %d %s", status, body)
 	}
-	journal.err = errors.New("it is away")
+	journal.away.Store(true)
 	if got := status(); got.Lag != nil || got.DelaySeconds != nil || got.Counted != 10 {
 		t.Errorf("without the journal: %+v", got)
 	}

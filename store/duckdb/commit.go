@@ -1,0 +1,102 @@
+package duckdb
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/pinflow/pinflow"
+)
+
+// Commit implements pinflow.LiveStore. An error of Kind Unavailable means that nothing was applied, or that the fence will
+// tell: the same delta can be tried again and is applied once at the most.
+func (s *Store) Commit(ctx context.Context, d pinflow.Delta) error {
+	const op = "commit"
+	start := time.Now()
+	if err := s.lock(ctx, op); err != nil {
+		return err
+	}
+	defer s.unlock()
+	g := s.generations[d.Generation]
+	if g == nil {
+		return invalid(op, "generation "+d.Generation, "Prepare the store for it first.", fmt.Errorf("the store has no such generation"))
+	}
+	added := map[*table]int64{}
+	err := s.writeBefore(ctx, op, onAdvances(d.Advances), func(tx *sql.Tx) error { return s.apply(ctx, tx, g, d, added) })
+	s.metrics.committed(err, time.Since(start))
+	if err != nil {
+		return err
+	}
+	for t, n := range added {
+		t.recent += n
+	}
+	s.announce()
+	s.maintain(ctx, g)
+	return nil
+}
+
+// writeBefore is write; if memory runs out the readers give way and it is tried once more.
+func (s *Store) writeBefore(ctx context.Context, op, on string, f func(tx *sql.Tx) error) error {
+	err := s.write(ctx, op, on, f)
+	if outOfMemory(err) && s.crowd.disperse() {
+		err = s.write(ctx, op, on, f)
+	}
+	return err
+}
+
+// apply moves the positions first, which is the fence, and then adds the rows.
+func (s *Store) apply(ctx context.Context, tx *sql.Tx, g *generation, d pinflow.Delta, added map[*table]int64) error {
+	clear(added)
+	for _, a := range d.Advances {
+		if err := advance(ctx, tx, g.name, a); err != nil {
+			return err
+		}
+	}
+	for _, a := range d.Added {
+		t := g.tables[a.Table]
+		if t == nil {
+			return invalid("commit", a.Table, "", fmt.Errorf("the generation has no such table"))
+		}
+		n, err := s.add(ctx, tx, t, a.Rows)
+		if err != nil {
+			return failed("commit", "rows of "+a.Table, err)
+		}
+		added[t] += n
+	}
+	return nil
+}
+
+// advance moves one partition's position; Kind Fenced if it is not where the advance starts.
+func advance(ctx context.Context, tx *sql.Tx, generation string, a pinflow.Advance) error {
+	if a.End < a.Start {
+		return invalid("commit", a.TopicPartition.String(), "", fmt.Errorf("the advance ends at %d, before its start %d", a.End, a.Start))
+	}
+	result, err := tx.ExecContext(ctx, `UPDATE _pinflow.progress SET next_offset = ?, period = greatest(period, ?)
+		WHERE generation = ? AND topic = ? AND "partition" = ? AND next_offset = ?`,
+		a.End, int64(a.Period), generation, a.Topic, a.Partition, a.Start)
+	if err != nil {
+		return err
+	}
+	n, err := result.RowsAffected()
+	if err != nil {
+		return err
+	}
+	if n != 1 {
+		return &pinflow.Error{Op: "commit", On: a.TopicPartition.String(), Kind: pinflow.Fenced,
+			Err:  fmt.Errorf("the position is not at %d any more", a.Start),
+			Hint: "Another worker has gone on: drop what is held for the partition and claim it again."}
+	}
+	return nil
+}
+
+func onAdvances(advances []pinflow.Advance) string {
+	switch len(advances) {
+	case 0:
+		return "no partition"
+	case 1:
+		return advances[0].TopicPartition.String()
+	default:
+		return fmt.Sprintf("%s and %d more", advances[0].TopicPartition, len(advances)-1)
+	}
+}

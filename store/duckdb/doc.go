@@ -1,0 +1,19 @@
+// Package duckdb keeps the store in a DuckDB file.
+//
+// In the file:
+//
+//	_pinflow            the store's own tables: version, pipeline, current generation; progress per partition
+//	_gen_<generation>   the tables of a generation
+//	<pipeline>          the stable views, which read the current generation
+//	main                the same views again, so that SQL finds them without naming the pipeline
+//
+// A table T of kind Partials is two tables under a view that is called T: "T:recent", to which every commit
+// appends, and "T:merged", which has one row per period, shard and keys. When "T:recent" has grown, its rows are folded into
+// "T:merged". So a commit costs what it adds, whatever the table holds, and the table stays within
+// a fixed distance of its distinct keys. Who reads T merges its rows, as the plan's views do anyway.
+//
+// One lock in the process covers all writing: DuckDB lets some conflicting statements through (an upsert beside a
+// delete and insert), so conflicts are never left to it. Readers work on snapshots, and neither waits for the other.
+//
+// After a commit, not in it, the write-ahead log is folded into the file once it has grown.
+package duckdb

@@ -1,0 +1,57 @@
+package duckdb
+
+import (
+	"context"
+	"errors"
+
+	"github.com/duckdb/duckdb-go/v2"
+	"github.com/pinflow/pinflow"
+)
+
+// failed returns err as a pinflow.Error, nil for nil. One that is a pinflow.Error already stays as it is.
+func failed(op, on string, err error) error {
+	var ours *pinflow.Error
+	if err == nil || errors.As(err, &ours) {
+		return err
+	}
+	e := &pinflow.Error{Op: op, On: on, Err: err}
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		e.Kind = pinflow.Unavailable
+		return e
+	}
+	var theirs *duckdb.Error
+	if !errors.As(err, &theirs) {
+		return e
+	}
+	switch theirs.Type {
+	case duckdb.ErrorTypeConnection, duckdb.ErrorTypeInterrupt, duckdb.ErrorTypeTransaction:
+		e.Kind = pinflow.Unavailable
+	case duckdb.ErrorTypeIO:
+		e.Kind, e.Hint = pinflow.Unavailable, "Look at the disk that holds the store: is it full, or not to be written to?"
+	case duckdb.ErrorTypeOutOfMemory:
+		e.Kind, e.Hint = pinflow.Unavailable, "DuckDB's memory limit was reached: try again, ask for less, or raise the limit."
+	case duckdb.ErrorTypeFatal:
+		e.Hint = "Look at the disk that holds the store, then start Pinflow again: what was committed is safe."
+	}
+	return e
+}
+
+// failedQuery is failed for SQL that a user wrote: what DuckDB refuses in it is the user's to put right.
+func failedQuery(op, on string, err error) error {
+	err = failed(op, on, err)
+	var e *pinflow.Error
+	var theirs *duckdb.Error
+	if errors.As(err, &e) && e.Kind == pinflow.Internal && errors.As(e.Err, &theirs) && theirs.Type != duckdb.ErrorTypeFatal && theirs.Type != duckdb.ErrorTypeInternal {
+		e.Kind = pinflow.Invalid
+	}
+	return err
+}
+
+func invalid(op, on, hint string, err error) error {
+	return &pinflow.Error{Op: op, On: on, Kind: pinflow.Invalid, Err: err, Hint: hint}
+}
+
+func outOfMemory(err error) bool {
+	var theirs *duckdb.Error
+	return errors.As(err, &theirs) && theirs.Type == duckdb.ErrorTypeOutOfMemory
+}

@@ -1,0 +1,71 @@
+package duckdb
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/internal/duck"
+)
+
+// Claim implements pinflow.LiveStore.
+func (s *Store) Claim(ctx context.Context, generation string, start map[pinflow.TopicPartition]int64) (map[pinflow.TopicPartition]pinflow.Progress, error) {
+	const op = "claim partitions"
+	if err := s.lock(ctx, op); err != nil {
+		return nil, err
+	}
+	defer s.unlock()
+	if s.generations[generation] == nil {
+		return nil, invalid(op, "generation "+generation, "Prepare the store for it first.", fmt.Errorf("the store has no such generation"))
+	}
+	claimed := make(map[pinflow.TopicPartition]pinflow.Progress, len(start))
+	err := s.write(ctx, op, "generation "+generation, func(tx *sql.Tx) error {
+		have, err := progress(ctx, tx, "WHERE generation = ?", generation)
+		if err != nil {
+			return err
+		}
+		for tp, offset := range start {
+			p, ok := have[tp]
+			if !ok {
+				p = pinflow.Progress{NextOffset: offset, Period: pinflow.NoPeriod}
+				if _, err := tx.ExecContext(ctx, "INSERT INTO _pinflow.progress VALUES (?, ?, ?, ?, ?)",
+					generation, tp.Topic, tp.Partition, p.NextOffset, int64(p.Period)); err != nil {
+					return err
+				}
+			}
+			claimed[tp] = p
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return claimed, nil
+}
+
+// Positions implements pinflow.StoreReader.
+func (s *Store) Positions(ctx context.Context) (map[pinflow.TopicPartition]pinflow.Progress, error) {
+	positions, err := progress(ctx, s.db, ofCurrent)
+	return positions, failed("read positions", s.file, err)
+}
+
+const ofCurrent = "WHERE generation = (SELECT current FROM _pinflow.store)"
+
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+func progress(ctx context.Context, q querier, where string, args ...any) (map[pinflow.TopicPartition]pinflow.Progress, error) {
+	rows, err := q.QueryContext(ctx, `SELECT topic, "partition", next_offset, period FROM _pinflow.progress `+where, args...)
+	if err != nil {
+		return nil, err
+	}
+	all := map[pinflow.TopicPartition]pinflow.Progress{}
+	err = duck.EachRow(rows, func(row []any) error {
+		tp := pinflow.TopicPartition{Topic: row[0].(string), Partition: row[1].(int32)}
+		all[tp] = pinflow.Progress{NextOffset: row[2].(int64), Period: pinflow.Period(row[3].(int64))}
+		return nil
+	})
+	return all, err
+}

@@ -1,0 +1,166 @@
+package duckdb
+
+import (
+	"context"
+	"database/sql"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/internal/duck"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Options are how a Store is opened. Only Instance is needed.
+type Options struct {
+	Instance *duck.Instance // its file is the store; the caller closes it after the Store
+	Log      *slog.Logger
+	Metrics  prometheus.Registerer // nil for none
+
+	WAL         int64         // bytes of write-ahead log after which it is folded into the file; 0 for 64 MiB
+	Recent      int64         // rows of a table that are not merged yet, at the most (a commit more); 0 for 32,768 or an eighth of the merged ones
+	Readers     int           // queries at a time, others wait; 0 for 4
+	Timeout     time.Duration // of a query that names none; 0 for 30 s
+	ResultBytes int64         // of one query's answer, about, in memory; more is TooLarge; 0 for 128 MiB
+}
+
+func (o *Options) setDefaults() {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.WAL <= 0 {
+		o.WAL = 64 << 20
+	}
+	if o.Readers <= 0 {
+		o.Readers = 4
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = 30 * time.Second
+	}
+	if o.ResultBytes <= 0 {
+		o.ResultBytes = 128 << 20
+	}
+}
+
+// Store implements pinflow.LiveStore and pinflow.StoreReader. It is safe for concurrent use.
+type Store struct {
+	o       Options
+	db      *sql.DB
+	metrics *metrics
+	file    string // path of the database file, "" in memory
+
+	writing     chan struct{} // holds a token while somebody writes; guards the fields of this group
+	writer      *sql.Conn
+	generations map[string]*generation
+	closed      bool
+	walKept     int64 // size of the log that the last checkpoint could not fold
+
+	reading chan struct{} // a token per query
+	crowd   crowd
+
+	mu      sync.Mutex
+	changed chan struct{} // closed after the next commit
+}
+
+var (
+	_ pinflow.LiveStore   = (*Store)(nil)
+	_ pinflow.StoreReader = (*Store)(nil)
+)
+
+// Open opens the store in the instance's file and brings its own tables to this version. A
+// store that a newer version wrote is an Invalid error.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	o.setDefaults()
+	s := &Store{o: o, db: o.Instance.DB, generations: map[string]*generation{}, changed: make(chan struct{}),
+		writing: make(chan struct{}, 1), reading: make(chan struct{}, o.Readers)}
+	var err error
+	if s.metrics, err = newMetrics(o.Metrics); err != nil {
+		return nil, &pinflow.Error{Op: "open store", On: "metrics", Err: err}
+	}
+	if s.writer, err = s.db.Conn(ctx); err != nil {
+		return nil, failed("open store", "", err)
+	}
+	if err = s.open(ctx); err != nil {
+		_ = s.writer.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Store) open(ctx context.Context) error {
+	err := s.writer.QueryRowContext(ctx, "SELECT coalesce(path, '') FROM duckdb_databases() WHERE database_name = current_database()").Scan(&s.file)
+	if err != nil {
+		return failed("open store", "", err)
+	}
+	if err := s.write(ctx, "open store", s.file, func(tx *sql.Tx) error { return migrate(ctx, tx, s.file) }); err != nil {
+		return err
+	}
+	return s.loadGenerations(ctx)
+}
+
+// Close waits for the commit and the queries that are under way. The instance stays open.
+func (s *Store) Close() error {
+	s.writing <- struct{}{}
+	if s.closed {
+		<-s.writing
+		return nil
+	}
+	s.closed = true
+	err := s.writer.Close()
+	<-s.writing
+	for range cap(s.reading) {
+		s.reading <- struct{}{}
+	}
+	s.metrics.unregister(s.o.Metrics)
+	if err != nil {
+		return &pinflow.Error{Op: "close store", On: s.file, Err: err}
+	}
+	return nil
+}
+
+// Changes implements pinflow.StoreReader.
+func (s *Store) Changes() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.changed
+}
+
+func (s *Store) announce() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// lock waits for the right to write. The caller calls s.unlock.
+func (s *Store) lock(ctx context.Context, op string) error {
+	select {
+	case s.writing <- struct{}{}:
+	case <-ctx.Done():
+		return &pinflow.Error{Op: op, On: "store", Kind: pinflow.Unavailable, Err: context.Cause(ctx)}
+	}
+	if s.closed {
+		s.unlock()
+		return &pinflow.Error{Op: op, On: "store", Kind: pinflow.Unavailable, Hint: "The store is closed: Pinflow is stopping."}
+	}
+	return nil
+}
+
+func (s *Store) unlock() { <-s.writing }
+
+// write runs f in one transaction of the writer's connection, whose right the caller holds. If f or the
+// commit fails nothing of it stays.
+func (s *Store) write(ctx context.Context, op, on string, f func(tx *sql.Tx) error) error {
+	// f's statements end with ctx. The transaction does not: database/sql would roll it back behind our back, while
+	// the connection's next user begins.
+	tx, err := s.writer.BeginTx(context.WithoutCancel(ctx), nil)
+	if err != nil {
+		return failed(op, on, err)
+	}
+	if err := f(tx); err != nil {
+		_ = tx.Rollback() // the reason is err; a rollback cannot leave anything applied
+		return failed(op, on, err)
+	}
+	return failed(op, on, tx.Commit())
+}

@@ -1,0 +1,67 @@
+package duckdb
+
+import (
+	"context"
+	"database/sql"
+	"strings"
+
+	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/internal/duck"
+)
+
+// columns are all columns of the table, in order.
+func (t *table) columns() []pinflow.Column {
+	var all []pinflow.Column
+	switch t.Kind {
+	case pinflow.Partials:
+		all = append(all, pinflow.Column{Name: "_period", Type: "BIGINT"}, pinflow.Column{Name: "_shard", Type: "INTEGER"})
+	case pinflow.Rows:
+		all = append(all, pinflow.Column{Name: "_period", Type: "BIGINT"}, pinflow.Column{Name: "_topic", Type: "VARCHAR"})
+	}
+	all = append(all, t.Keys...)
+	for _, m := range t.Measures {
+		all = append(all, m.Column)
+	}
+	return all
+}
+
+// part returns the qualified name of one of the two tables that hold partials.
+func (t *table) part(name string) string { return t.schema + "." + duck.Quote(t.Name+":"+name) }
+
+// target is the table to which a commit appends.
+func (t *table) target() string {
+	if t.Kind == pinflow.Partials {
+		return t.part("recent")
+	}
+	return t.schema + "." + duck.Quote(t.Name)
+}
+
+func createTable(t *table) []string {
+	columns := columnList(t.columns())
+	if t.Kind != pinflow.Partials {
+		return []string{"CREATE TABLE " + t.target() + " " + columns}
+	}
+	return []string{
+		"CREATE TABLE " + t.part("merged") + " " + columns,
+		"CREATE TABLE " + t.part("recent") + " " + columns,
+		"CREATE VIEW " + t.schema + "." + duck.Quote(t.Name) + " AS SELECT * FROM " + t.part("merged") + " UNION ALL SELECT * FROM " + t.part("recent"),
+	}
+}
+
+// columnList is columns as CREATE TABLE wants them. No keys and no NOT NULL: the fence keeps out what is there
+// already, and an index would cost every commit.
+func columnList(columns []pinflow.Column) string {
+	parts := make([]string, len(columns))
+	for i, c := range columns {
+		parts[i] = duck.Quote(c.Name) + " " + c.Type
+	}
+	return "(" + strings.Join(parts, ", ") + ")"
+}
+
+// count counts the rows of the two tables of partials.
+func (t *table) count(ctx context.Context, c *sql.Conn) error {
+	if t.Kind != pinflow.Partials {
+		return nil
+	}
+	return c.QueryRowContext(ctx, "SELECT (SELECT count(*) FROM "+t.part("recent")+"), (SELECT count(*) FROM "+t.part("merged")+")").Scan(&t.recent, &t.merged)
+}

@@ -1,0 +1,145 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/pinflow/pinflow"
+)
+
+// part is a part of the settings that can tell what is wrong with it.
+type part interface {
+	// faults returns all that is wrong. isFlag tells whether the setting of that name was given on the command line.
+	faults(isFlag func(name string) bool) []error
+}
+
+// Check returns an Invalid error that lists every fault, nil if there is none. It takes the settings to
+// come from anywhere but the command line; what Kong checks takes that into account.
+func (s *Settings) Check() error {
+	var faults []error
+	for _, p := range []part{&s.Places, &s.Listen, &s.Timing, &s.Limits} {
+		faults = append(faults, p.faults(func(string) bool { return false })...)
+	}
+	return joined(faults)
+}
+
+// joined makes one error of faults: itself if there is but one.
+func joined(faults []error) error {
+	switch len(faults) {
+	case 0:
+		return nil
+	case 1:
+		return faults[0]
+	}
+	return &pinflow.Error{Op: "read the settings", Kind: pinflow.Invalid, Err: list(faults)}
+}
+
+// list says faults one a line, if there are several.
+func list(faults []error) error {
+	if len(faults) == 1 {
+		return faults[0]
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d faults:", len(faults))
+	for _, f := range faults {
+		b.WriteString("\n  " + f.Error())
+	}
+	return errors.New(b.String())
+}
+
+// fault is one about the setting of that name.
+func fault(name, value, why, hint string) error {
+	return &pinflow.Error{Op: "set " + name + " to", On: value, Kind: pinflow.Invalid, Err: errors.New(why), Hint: hint}
+}
+
+func (p *Places) faults(isFlag func(string) bool) []error {
+	_, _, journal := ParseJournal(p.Journal)
+	_, _, lake := ParseLake(p.LakeURL())
+	_, _, store := ParseStore(p.StoreURL())
+	var faults []error
+	for _, place := range []struct {
+		name, url string
+		err       error
+	}{{"journal", p.Journal, journal}, {"lake", p.Lake, lake}, {"store", p.Store, store}} {
+		if isFlag(place.name) && hasPassword(place.url) {
+			faults = append(faults, fault("--"+place.name, redacted(place.url), "a password in a flag can be seen by every user of this machine",
+				"Put the URL into the environment (PINFLOW_"+strings.ToUpper(place.name)+") or into pinflow.yaml."))
+		} else if place.err != nil {
+			faults = append(faults, place.err)
+		}
+	}
+	if p.Data == "" {
+		faults = append(faults, fault("data", `""`, "the folder has no name", "Name a folder, such as ./pinflow-data."))
+	}
+	return faults
+}
+
+func (l *Listen) faults(func(string) bool) []error {
+	var faults []error
+	httpHost, httpPort, err := loopback("http", l.HTTP, "127.0.0.1:8000")
+	if err != nil {
+		faults = append(faults, err)
+	}
+	kafkaHost, kafkaPort, err := loopback("kafka-listen", l.KafkaListen, "127.0.0.1:9092")
+	if err != nil {
+		faults = append(faults, err)
+	}
+	if len(faults) == 0 && httpPort != 0 && httpPort == kafkaPort && httpHost == kafkaHost {
+		faults = append(faults, fault("kafka-listen", l.KafkaListen, "that is where HTTP listens", "Give each an address of its own."))
+	}
+	return faults
+}
+
+// loopback splits an address to listen on, which must be this machine's own.
+func loopback(name, address, usual string) (host string, port int, err error) {
+	host, port, err = splitAddress(address)
+	if err != nil {
+		return "", 0, fault(name, address, err.Error(), "Write host:port, such as "+usual+".")
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return "", 0, fault(name, address, "this version has no keys yet: whoever could reach that address could post, read everything and run SQL",
+			"Listen on "+usual+" and let others in through a proxy or tunnel that knows who they are.")
+	}
+	return host, port, nil
+}
+
+func (t *Timing) faults(func(string) bool) []error {
+	var faults []error
+	if t.LogPeriod != 0 {
+		if _, err := pinflow.ParsePeriodLength(t.LogPeriod); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	if t.SealGrace < 0 {
+		faults = append(faults, fault("seal-grace", t.SealGrace.String(), "a period can't be sealed before its end", "Use 5m, or 0s for no grace."))
+	}
+	if t.LakeFlush < 10*time.Millisecond {
+		faults = append(faults, fault("lake-flush", t.LakeFlush.String(), "that is less than it takes to write an object", "Use 60s, or 1s to see records in the lake soon."))
+	}
+	return faults
+}
+
+func (l *Limits) faults(func(string) bool) []error {
+	var faults []error
+	for _, limit := range []struct {
+		name         string
+		value, least Bytes
+	}{
+		{"max-record", l.MaxRecord, 1 << 10}, {"max-bulk", l.MaxBulk, l.MaxRecord}, {"ingest-memory", l.IngestMemory, l.MaxRecord}, {"lake-memory", l.LakeMemory, 1 << 20},
+		{"duckdb-memory", l.DuckDBMemory, 32 << 20}, {"journal-retention", l.JournalRetention, 1 << 20},
+	} {
+		if limit.value < limit.least {
+			faults = append(faults, fault(limit.name, limit.value.String(), "it is less than "+limit.least.String(), "Leave it out for the default."))
+		}
+	}
+	if l.SQLRows < 1 {
+		faults = append(faults, fault("sql-rows", fmt.Sprint(l.SQLRows), "no query could have an answer", "Leave it out for the default."))
+	}
+	if l.SQLTime <= 0 {
+		faults = append(faults, fault("sql-time", l.SQLTime.String(), "no query could be answered in time", "Leave it out for the default."))
+	}
+	return faults
+}

@@ -15,6 +15,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
 
 	"github.com/pinflow/pinflow"
 )
@@ -141,7 +143,17 @@ func (j *Journal) clientOptions() []kgo.Opt {
 		kgo.MetadataMaxAge(time.Minute),
 		kgo.RetryBackoffFn(backoff),
 		kgo.MaxDecompressBatchBytes(j.o.BatchBytes),
+		kgo.MaxVersions(oneInFlight()),
 	}
+}
+
+// oneInFlight keeps appends to one request at a time and broker, which is what the client does below version 4 of
+// Produce. What comes meanwhile shares the next request, and so one sync to disk: with five under way, 32
+// callers got a tenth of the throughput.
+func oneInFlight() *kversion.Versions {
+	v := kversion.Tip()
+	v.SetMaxKeyVersion(int16(kmsg.Produce), 3)
+	return v
 }
 
 // backoff is how long to wait before the n-th try again: 50 ms, doubling up to 1 s.

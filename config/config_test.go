@@ -209,7 +209,7 @@ kafka-listen: {a: b}
 		t.Errorf("%d faults in\n%v", n, err)
 	}
 	for content, want := range map[string]string{
-		"http: a\nhttp: b\n": "pinflow.yaml:2:", "- a\n": "pinflow.yaml:1: settings are written", "http: \"a\n": "pinflow.yaml:1:", "a\n": "pinflow.yaml:1: settings are written",
+		"http: localhost:1\nhttp: localhost:2\n": "pinflow.yaml:2:", "http: localhost:1\n\"http\": localhost:2\n": "pinflow.yaml:2:", "HTTP: localhost:1": "Did you mean http?", "- a\n": "pinflow.yaml:1: settings are written", "http: \"a\n": "pinflow.yaml:1:", "a\n": "pinflow.yaml:1: settings are written",
 		"lake: file:///a\n---\nstore: duckdb:///b\n": "more than one document", "\thttp: x": "pinflow.yaml:1:", "lake: &a file:///a\n": "must have one value",
 	} {
 		if _, err := parse(t, content, nil, "up"); err == nil || !strings.Contains(err.Error(), want) {

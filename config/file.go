@@ -90,7 +90,7 @@ func (r *reading) read(content []byte) {
 	}
 }
 
-// pair reads one setting.
+// pair reads one setting. The parser has seen to it that none stands twice.
 func (r *reading) pair(pair *ast.MappingValueNode) {
 	name := pair.Key.GetToken().Value
 	i := slices.IndexFunc(r.settings, func(f *kong.Flag) bool { return f.Name == name })
@@ -110,9 +110,6 @@ func (r *reading) pair(pair *ast.MappingValueNode) {
 	if err := try(r.settings[i], text); err != nil {
 		r.fault(pair.Value.GetToken(), "", "%s: %v", name, err)
 		return
-	}
-	if _, twice := r.file[name]; twice {
-		r.fault(pair.Key.GetToken(), "", "%s stands more than once", name)
 	}
 	r.file[name] = text
 }

@@ -8,7 +8,7 @@ import (
 
 // nearest returns the setting whose name a wrong one is most like, "" if none is.
 func nearest(name string, settings []*kong.Flag) string {
-	name = strings.ToLower(strings.ReplaceAll(name, "_", "-"))
+	name = strings.ToLower(name)
 	best, least := "", len(name)/3+2
 	for _, s := range settings {
 		if d := distance(name, s.Name); d < least {

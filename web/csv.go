@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/base64"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -41,6 +42,8 @@ func appendCSVRow(line []byte, columns []pinflow.Column, row []any) []byte {
 			} else if len(row) == 1 {
 				line = append(line, `""`...) // readers skip a line that is empty
 			}
+		case float64:
+			line = appendField(line, i, strconv.FormatFloat(v, 'g', -1, 64))
 		case string:
 			line = appendField(line, i, v)
 		case []byte:

@@ -100,7 +100,7 @@ func pathParam(what string, names []string) *huma.Param {
 
 // numbersText is true of every answer with rows.
 const numbersText = "Numbers carry every digit, also beyond 2^53: read them with a decoder that keeps them. " +
-	"Instants are RFC 3339 in UTC with milliseconds, bytes base64, NaN and infinities null. In CSV NULL is an empty field and the empty string is \"\"."
+	"Instants are RFC 3339 in UTC with milliseconds, bytes base64, NaN and the infinities text. In CSV NULL is an empty field and the empty string is \"\"."
 
 var rowErrors = []int{400, 404, 413, 422, 503}
 

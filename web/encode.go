@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/big"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -31,7 +32,7 @@ func appendRow(dst []byte, columns []pinflow.Column, row []any) []byte {
 }
 
 // appendValue appends v, of a column of the given type, as JSON. Numbers keep every digit; NaN and the
-// infinities, which JSON lacks, are null; bytes are base64. It cannot fail: what it does not know is text.
+// infinities, which JSON lacks, are text; bytes are base64. It cannot fail: what it does not know is text.
 func appendValue(dst []byte, typ string, v any) []byte {
 	switch v := v.(type) {
 	case nil:
@@ -49,7 +50,7 @@ func appendValue(dst []byte, typ string, v any) []byte {
 	case float64:
 		return appendFloat(dst, v)
 	case string:
-		if typ == "JSON" && json.Valid([]byte(v)) {
+		if isNested(typ) && json.Valid([]byte(v)) {
 			return appendJSON(dst, json.RawMessage(v))
 		}
 		return appendString(dst, v)
@@ -64,9 +65,19 @@ func appendValue(dst []byte, typ string, v any) []byte {
 	}
 }
 
+// isNested tells whether a text of that type is JSON: a struct, a map, or a list of what Go has no type for.
+func isNested(typ string) bool {
+	name, _, _ := strings.Cut(typ, "(")
+	switch name {
+	case "JSON", "STRUCT", "MAP", "UNION", "VARIANT":
+		return true
+	}
+	return strings.HasSuffix(typ, "]")
+}
+
 func appendFloat(dst []byte, f float64) []byte {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
-		return append(dst, "null"...)
+		return appendString(dst, strconv.FormatFloat(f, 'g', -1, 64))
 	}
 	return strconv.AppendFloat(dst, f, 'g', -1, 64)
 }

@@ -166,17 +166,27 @@ func TestFloatsAreTheSameNumber(t *testing.T) {
 			t.Fatalf("%g: %g %v", f, got, err)
 		}
 	}
-	for _, f := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
-		if got := string(appendValue(nil, "DOUBLE", f)); got != "null" {
+	for f, want := range map[float64]string{math.Inf(1): "+Inf", math.Inf(-1): "-Inf", math.NaN(): "NaN", 1.5: "1.5"} {
+		if got := string(appendValue(nil, "DOUBLE", f)); strings.Trim(got, `"`) != want {
 			t.Errorf("%g: %s", f, got)
+		}
+		if got := string(appendCSVRow(nil, []pinflow.Column{{Type: "DOUBLE"}}, []any{f})); got != want+"\n" {
+			t.Errorf("%g in CSV: %s", f, got)
 		}
 	}
 }
 
-func TestJSONColumnsAreNotQuoted(t *testing.T) {
+func TestWhatIsJSONAlreadyIsNotQuoted(t *testing.T) {
 	for value, want := range map[string]string{`{"a":[1,2]}`: `{"a":[1,2]}`, `12345678901234567890`: `12345678901234567890`, `not json`: `"not json"`} {
-		if got := string(appendValue(nil, "JSON", value)); got != want {
-			t.Errorf("%s: %s, want %s", value, got, want)
+		for _, typ := range []string{"JSON", `STRUCT(a INTEGER[], "b(" VARCHAR)`, "MAP(VARCHAR, INTEGER)", "TIME[]"} {
+			if got := string(appendValue(nil, typ, value)); got != want {
+				t.Errorf("%s %s: %s, want %s", typ, value, got, want)
+			}
+		}
+	}
+	for _, typ := range []string{"VARCHAR", "ENUM('JSON')"} {
+		if got := string(appendValue(nil, typ, "12")); got != `"12"` {
+			t.Errorf("%s: %s", typ, got)
 		}
 	}
 }

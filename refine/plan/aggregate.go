@@ -32,7 +32,7 @@ func (m *metric) aggregate(n node) value {
 	case name == "count":
 		return m.count("count("+m.row(args[0])+")"+filter, "count_"+argName(args[0]))
 	case name == "count_if" || name == "countif":
-		return m.count("count(CASE WHEN "+m.row(args[0])+" THEN 1 END)"+filter, "count_if")
+		return m.countIf(args[0], filter)
 	case name == "sum":
 		return m.sum(n, args[0], filter)
 	case name == "avg" || name == "mean":
@@ -71,6 +71,12 @@ func argName(n node) string {
 func (m *metric) count(text, name string) value {
 	c := m.measure(text, name, "BIGINT", pinflow.Sum, true)
 	return stored(c, castTerm(c, "BIGINT"), "BIGINT", true)
+}
+
+// countIf is NULL, as in DuckDB, where there is no row or the condition is never known.
+func (m *metric) countIf(arg node, filter string) value {
+	c := m.measure("sum(CAST(CAST("+m.row(arg)+" AS BOOLEAN) AS INTEGER))"+filter, "count_if_"+argName(arg), "HUGEINT", pinflow.Sum, false)
+	return stored(c, castTerm(c, "HUGEINT"), "HUGEINT", true)
 }
 
 func (m *metric) sum(n, arg node, filter string) value {

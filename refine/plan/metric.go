@@ -175,7 +175,13 @@ func (m *metric) row(n node) string {
 	if n.isColumn() || n.is("CONSTANT") {
 		return text
 	}
-	return "TRY(" + text + ")"
+	return try(text, m.relation)
+}
+
+// try is NULL where an expression over a row of the relation fails. DuckDB takes expressions that occur twice
+// out of TRY, where they then fail, but not out of CASE; its condition always holds and costs nothing.
+func try(text, relation string) string {
+	return "CASE WHEN " + duck.Quote(relation) + `."_offset" IS NOT NULL THEN TRY(` + text + ") END"
 }
 
 // typeOf returns the DuckDB type of a text over a row's columns.

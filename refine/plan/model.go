@@ -49,7 +49,7 @@ func (c *compilation) model(f *file, m pinflow.ModelScript) *pinflow.PlannedMode
 	if f.failed() || !c.binds(f) {
 		return nil
 	}
-	return c.plannedModel(f, m, tree, items)
+	return c.plannedModel(f, m, tree, rel.name, items)
 }
 
 func (c *compilation) checkRowByRow(f *file, tree node) {
@@ -155,7 +155,7 @@ func checkItems(f *file, items []item, rel *relation) {
 }
 
 // plannedModel tells the types and writes the SQL.
-func (c *compilation) plannedModel(f *file, m pinflow.ModelScript, tree node, items []item) *pinflow.PlannedModel {
+func (c *compilation) plannedModel(f *file, m pinflow.ModelScript, tree node, relation string, items []item) *pinflow.PlannedModel {
 	from, err := c.engine.from(tree.child("from_table"))
 	if err != nil {
 		return c.failModel(err)
@@ -195,7 +195,7 @@ func (c *compilation) plannedModel(f *file, m pinflow.ModelScript, tree node, it
 		p.Table = m.Name
 	}
 	p.SQL = "SELECT " + selectList(items, casts) + " FROM " + from
-	p.Careful = "SELECT " + carefulList(items, casts) + " FROM " + from
+	p.Careful = "SELECT " + carefulList(items, casts, relation) + " FROM " + from
 	return p
 }
 
@@ -241,13 +241,13 @@ func castText(text, typ string) string {
 
 // carefulList is selectList where nothing fails: a row for which a column cannot be computed is rejected. A
 // hash is never NULL, so it is NULL under TRY only if what it is of has failed.
-func carefulList(items []item, casts []string) string {
+func carefulList(items []item, casts []string, relation string) string {
 	var list, failed []string
 	for i, it := range items {
 		text := castText(it.text, casts[i])
 		failed = append(failed, fmt.Sprintf("WHEN TRY(hash(%s)) IS NULL THEN %s", text, duck.Literal("the column "+it.name+" cannot be computed")))
 		if i < len(items)-1 {
-			list = append(list, fmt.Sprintf("TRY(%s) AS %s", text, duck.Quote(it.name)))
+			list = append(list, try(text, relation)+" AS "+duck.Quote(it.name))
 			continue
 		}
 		list = append(list, fmt.Sprintf(`CASE %s ELSE TRY(%s) END AS "_reject"`, strings.Join(failed, " "), text))

@@ -1,0 +1,356 @@
+package plan_test
+
+import (
+	"database/sql"
+	"fmt"
+	"math/big"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	_ "github.com/duckdb/duckdb-go/v2"
+	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/internal/duck"
+	"github.com/pinflow/pinflow/pipelines/pipelinetest"
+	"github.com/pinflow/pinflow/value"
+)
+
+// world is a DuckDB that holds a plan's rows, and runs them through its partials in random pieces.
+type world struct {
+	t    testing.TB
+	r    *rand.Rand
+	conn *sql.Conn
+	plan *pinflow.Plan
+}
+
+func newWorld(t testing.TB, seed uint64, p *pinflow.Plan) *world {
+	t.Helper()
+	db, err := sql.Open("duckdb", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = conn.Close(), db.Close() })
+	w := &world{t: t, r: rand.New(rand.NewPCG(seed, 1)), conn: conn, plan: p}
+	w.exec("SET TimeZone = 'UTC'")
+	w.exec("SET threads = 1")
+	return w
+}
+
+func (w *world) exec(statement string, args ...any) {
+	w.t.Helper()
+	if _, err := w.conn.ExecContext(w.t.Context(), statement, args...); err != nil {
+		w.t.Fatalf("%v\n%s", err, statement)
+	}
+}
+
+// rows returns a query's rows, each value as text, NULL as ∅; false if the query fails.
+func (w *world) rows(query string) ([][]string, error) {
+	result, err := w.conn.QueryContext(w.t.Context(), "SELECT CAST(COLUMNS(*) AS VARCHAR) FROM ("+query+")")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = result.Close() }()
+	names, err := result.Columns()
+	if err != nil {
+		return nil, err
+	}
+	var all [][]string
+	for result.Next() {
+		values, into := make([]sql.NullString, len(names)), make([]any, len(names))
+		for i := range values {
+			into[i] = &values[i]
+		}
+		if err := result.Scan(into...); err != nil {
+			return nil, err
+		}
+		row := make([]string, len(names))
+		for i, v := range values {
+			if row[i] = v.String; !v.Valid {
+				row[i] = "∅"
+			}
+		}
+		all = append(all, row)
+	}
+	return all, result.Err()
+}
+
+func (w *world) mustRows(query string) [][]string {
+	w.t.Helper()
+	all, err := w.rows(query)
+	if err != nil {
+		w.t.Fatalf("%v\n%s", err, query)
+	}
+	return all
+}
+
+// fill posts values to every source, cleans them and gives each accepted row a random period and batch.
+func (w *world) fill(posts func(source string) [][]byte) {
+	w.t.Helper()
+	for _, s := range w.plan.Sources {
+		file := filepath.Join(w.t.TempDir(), s.Name+".json")
+		if err := os.WriteFile(file, w.lines(s, posts(s.Name)), 0o600); err != nil {
+			w.t.Fatal(err)
+		}
+		var columns []string
+		for _, c := range slices.Concat(s.Columns, []pinflow.Column{{Name: "_partition", Type: "INTEGER"}, {Name: "_offset", Type: "BIGINT"},
+			{Name: "_timestamp", Type: "TIMESTAMPTZ"}, {Name: "_key", Type: "VARCHAR"}, {Name: "_headers", Type: "JSON"}}) {
+			columns = append(columns, duck.Literal(c.Name)+": "+duck.Literal(c.Type))
+		}
+		w.exec("CREATE TABLE " + s.Name + " AS SELECT * FROM read_json(" + duck.Literal(file) + ", format = 'newline_delimited', columns = {" + strings.Join(columns, ", ") + "})")
+	}
+	for _, m := range w.plan.Models {
+		full := "full_" + m.Name
+		if _, err := w.conn.ExecContext(w.t.Context(), "CREATE TABLE "+full+" AS "+m.SQL); err != nil {
+			w.exec("CREATE TABLE " + full + " AS " + m.Careful)
+		}
+		w.exec("DELETE FROM " + full + " WHERE _reject IS NOT NULL")
+		w.exec("ALTER TABLE " + full + " DROP COLUMN _reject")
+		w.exec(fmt.Sprintf("ALTER TABLE %s ADD COLUMN _period BIGINT", full))
+		w.exec(fmt.Sprintf("ALTER TABLE %s ADD COLUMN _batch BIGINT", full))
+		w.exec(fmt.Sprintf("UPDATE %s SET _period = 86400000 * (hash(_partition, _offset, %d) %% 3), _batch = hash(_offset, _partition, %[2]d) %% 5", full, w.r.Uint32()))
+	}
+}
+
+// lines are the lake's lines of the values that the source's schema accepts, in random partitions.
+func (w *world) lines(s pinflow.PlannedSource, posts [][]byte) (lines []byte) {
+	schema, faults := value.CompileSchema(s.SchemaFile, s.Schema)
+	if len(faults) > 0 {
+		w.t.Fatal(faults)
+	}
+	for i, v := range posts {
+		if schema.Check(v) != nil {
+			continue
+		}
+		key, _ := schema.KeyOf(v, s.Key)
+		record := pinflow.Record{Partition: int32(w.r.IntN(s.Partitions)), Offset: int64(i), Timestamp: 1767225600000 + int64(w.r.IntN(3_600_000)), Key: key, Value: v}
+		lines = value.AppendLine(lines, &record)
+	}
+	return lines
+}
+
+// show makes the relation of a model be some of its rows.
+func (w *world) show(model, which string) {
+	w.exec("CREATE OR REPLACE VIEW " + model + " AS SELECT * EXCLUDE (_batch) FROM full_" + model + " WHERE " + which)
+}
+
+// run puts every batch's partials of a metric into fresh tables of a generation and returns its name.
+func (w *world) run(p *pinflow.Plan, m pinflow.PlannedMetric) (generation string) {
+	generation = fmt.Sprintf("g%d", w.r.Uint64())
+	w.exec("CREATE SCHEMA " + generation)
+	for _, part := range m.Partials {
+		t := p.Table(part.Table)
+		columns := []string{`"_period" BIGINT`, `"_shard" INTEGER`}
+		for _, c := range t.Keys {
+			columns = append(columns, duck.Quote(c.Name)+" "+c.Type)
+		}
+		for _, c := range t.Measures {
+			columns = append(columns, duck.Quote(c.Name)+" "+c.Type)
+		}
+		w.exec("CREATE TABLE " + generation + "." + duck.Quote(t.Name) + " (" + strings.Join(columns, ", ") + ")")
+		for batch := range 5 {
+			w.show(m.Model, "_batch = "+strconv.Itoa(batch))
+			w.exec("INSERT INTO " + generation + "." + duck.Quote(t.Name) + " " + part.SQL)
+		}
+		if w.r.IntN(2) == 0 {
+			w.compact(generation, t)
+		}
+	}
+	return generation
+}
+
+// compact merges rows of the same keys, as a store does that updates them.
+func (w *world) compact(generation string, t *pinflow.Table) {
+	list := []string{"_period", "_shard"}
+	for _, c := range t.Keys {
+		list = append(list, duck.Quote(c.Name))
+	}
+	groups := strings.Join(list, ", ")
+	for _, c := range t.Measures {
+		list = append(list, string(c.Merge)+"("+duck.Quote(c.Name)+")::"+c.Type+" AS "+duck.Quote(c.Name))
+	}
+	name := generation + "." + duck.Quote(t.Name)
+	w.exec("CREATE OR REPLACE TABLE " + name + " AS SELECT " + strings.Join(list, ", ") + " FROM " + name + " GROUP BY " + groups)
+}
+
+func (w *world) view(p *pinflow.Plan, name, generation string) ([][]string, error) {
+	i := slices.IndexFunc(p.Views, func(v pinflow.View) bool { return v.Name == name })
+	return w.rows(strings.ReplaceAll(p.Views[i].DuckDB, "{gen}", generation))
+}
+
+// exact says what an exact column is: numerator and denominator as the engine can count them, and the rest in Go.
+type exact struct {
+	num, den string
+	finish   func(*big.Rat, exactParts) string
+}
+
+// exactParts are numerator and denominator as integers.
+type exactParts struct{ num, den *big.Int }
+
+func rounded(n int) func(*big.Rat, exactParts) string {
+	return func(r *big.Rat, _ exactParts) string { return r.FloatString(n) }
+}
+
+// quotient is the DOUBLE nearest to an exact number, as long as its integers are DOUBLEs themselves;
+// larger ones are the nearest DOUBLEs before they are divided.
+func quotient(r *big.Rat, of exactParts) string {
+	f, _ := r.Float64()
+	if of.num.BitLen() > 53 || of.den.BitLen() > 53 {
+		n, _ := new(big.Float).SetInt(of.num).Float64()
+		d, _ := new(big.Float).SetInt(of.den).Float64()
+		f = n / d
+	}
+	return strconv.FormatFloat(f, 'g', -1, 64)
+}
+
+func whole(ceil bool) func(*big.Rat, exactParts) string {
+	return func(r *big.Rat, _ exactParts) string {
+		q, m := new(big.Int).DivMod(r.Num(), r.Denom(), new(big.Int))
+		if ceil && m.Sign() != 0 {
+			q.Add(q, big.NewInt(1))
+		}
+		return q.String()
+	}
+}
+
+// exacts are the columns for which DuckDB computes a DOUBLE.
+var exacts = map[string]exact{
+	"posts_per_window.percentage_of_images":         {"100 * count(*) FILTER (media = 'image')", "count(*)", rounded(2)},
+	"posts_per_window.avg_follower_count":           {"sum(follower_count)", "count(follower_count)", rounded(0)},
+	"category_popularity.average_follower_count":    {"sum(follower_count)", "count(follower_count)", rounded(2)},
+	"category_per_half_hour.average_follower_count": {"sum(follower_count)", "count(follower_count)", rounded(2)},
+	"sales_by_country.average_quantity":             {"sum(quantity)", "count(quantity)", quotient},
+	"sales_by_country.average_amount":               {"sum(amount)", "count(amount)", quotient},
+	"sales_by_country.average_price":                {"sum(price)", "count(price)", rounded(3)},
+	"sales_per_day.express_percent":                 {"100 * sum(amount) FILTER (WHERE express)", "sum(amount)", rounded(1)},
+	"sales_per_day.per_sale":                        {"sum(amount)", "count(*)", quotient},
+	"sales_per_day.whole_per_item":                  {"sum(amount)", "sum(quantity)", whole(false)},
+	"sales_per_day.negative_per_item":               {"-sum(amount)", "sum(quantity)", whole(true)},
+	"sales_per_day.nothing":                         {"0 * sum(amount)", "1", rounded(2)},
+	"sales_per_day.third":                           {"sum(quantity)", "3", quotient},
+	"sales_per_day.half_or_least":                   {"least(2 * count(amount) * min(amount), sum(amount))", "2 * count(amount)", rounded(3)},
+	"size_range.average":                            {"sum(size)", "count(size)", rounded(2)},
+	"totals.average_quantity":                       {"sum(quantity)", "count(quantity)", rounded(4)},
+	"sensor_levels.ok_share":                        {"count_if(ok)", "count(*)", rounded(4)},
+}
+
+// reference runs the metric as it is written, once over all rows. Where DuckDB would compute with DOUBLE the
+// expected value is computed here, from sums and counts.
+func (w *world) reference(script pinflow.Script, m pinflow.PlannedMetric) [][]string {
+	w.t.Helper()
+	w.show(m.Model, "true")
+	var pieces []string
+	for _, c := range m.Columns {
+		if e, ok := exacts[m.Name+"."+c.Name]; ok {
+			pieces = append(pieces, e.num, e.den)
+		}
+	}
+	text := script.SQL
+	if len(pieces) > 0 {
+		head, tail, ok := strings.Cut(text, "FROM "+m.Model)
+		if !ok {
+			w.t.Fatalf("%s has no FROM %s", m.Name, m.Model)
+		}
+		text = head + ", " + strings.Join(pieces, ", ") + " FROM " + m.Model + tail
+	}
+	all := w.mustRows(text)
+	for i, row := range all {
+		at := len(m.Columns)
+		for j, c := range m.Columns {
+			if e, ok := exacts[m.Name+"."+c.Name]; ok {
+				row[j] = e.of(row[at], row[at+1])
+				at += 2
+			}
+		}
+		all[i] = row[:len(m.Columns)]
+	}
+	return all
+}
+
+func (e exact) of(num, den string) string {
+	n, ok := new(big.Rat).SetString(num)
+	d, also := new(big.Rat).SetString(den)
+	if !ok || !also || d.Sign() == 0 {
+		return "∅"
+	}
+	decimals := 0
+	for _, text := range []string{num, den} {
+		if _, behind, ok := strings.Cut(text, "."); ok {
+			decimals = max(decimals, len(behind))
+		}
+	}
+	scale := new(big.Rat).SetInt(new(big.Int).Exp(big.NewInt(10), big.NewInt(int64(decimals)), nil))
+	of := exactParts{new(big.Rat).Mul(n, scale).Num(), new(big.Rat).Mul(d, scale).Num()}
+	return e.finish(n.Quo(n, d), of)
+}
+
+// same compares rows in any order, numbers by value.
+func (w *world) same(what string, columns []pinflow.Column, got, want [][]string) {
+	w.t.Helper()
+	lines := func(rows [][]string) (all []string) {
+		for _, row := range rows {
+			canonical := make([]string, len(row))
+			for i, v := range row {
+				canonical[i] = v
+				if r, ok := new(big.Rat).SetString(v); ok && columns[i].Type != "VARCHAR" && !strings.ContainsAny(v, "/:") {
+					canonical[i] = r.RatString()
+				}
+			}
+			all = append(all, strings.Join(canonical, " | "))
+		}
+		slices.Sort(all)
+		return all
+	}
+	g, x := lines(got), lines(want)
+	if slices.Equal(g, x) {
+		return
+	}
+	for i := range max(len(g), len(x)) {
+		switch {
+		case i >= len(g):
+			w.t.Errorf("%s: missing %s", what, x[i])
+		case i >= len(x):
+			w.t.Errorf("%s: too much %s", what, g[i])
+		case g[i] != x[i]:
+			w.t.Errorf("%s:\n got  %s\n want %s", what, g[i], x[i])
+		}
+		if i > 100 || w.t.Failed() && i > 20 {
+			return
+		}
+	}
+}
+
+// check compares every metric of a definition.
+func (w *world) check(d *pinflow.Definition) {
+	w.t.Helper()
+	for i, m := range w.plan.Metrics {
+		generation := w.run(w.plan, m)
+		got, err := w.view(w.plan, m.Name, generation)
+		if err != nil {
+			w.t.Errorf("%s: %v", m.Name, err)
+			continue
+		}
+		w.same(m.Name, m.Columns, got, w.reference(d.Metrics[i], m))
+	}
+}
+
+func TestMergedPartialsAreTheMetric(t *testing.T) {
+	d := pipelinetest.Definition(t)
+	p := compile(t, d)
+	for seed := range uint64(4) {
+		for _, n := range []int{0, 1, 40, 400} {
+			t.Run(fmt.Sprintf("seed %d, %d records", seed, n), func(t *testing.T) {
+				w := newWorld(t, seed, p)
+				w.fill(func(source string) [][]byte { return pipelinetest.Records(seed, source, n) })
+				w.check(d)
+			})
+		}
+	}
+}

@@ -134,7 +134,7 @@ func (f *Folder) fault(op, name string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		e.Kind, e.Err = pinflow.NotFound, nil
-	case errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR):
+	case errors.Is(err, syscall.ENAMETOOLONG), errors.Is(err, syscall.ENOTDIR), errors.Is(err, errNotRegular):
 		e.Kind = pinflow.Invalid
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		e.Kind, e.Hint = pinflow.Unavailable, "Make room on the disk; writing goes on by itself."

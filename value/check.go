@@ -12,7 +12,10 @@ import (
 // Check returns nil if the value is accepted, else its faults in the order of their paths: everything
 // that is wrong with it, unless it is not even JSON. At most 100 are listed, a last one counts the rest.
 // An accepted value of a usual schema is checked in one pass that allocates nothing.
-func (s *Schema) Check(v []byte) []Fault {
+func (s *Schema) Check(v []byte) []Fault { return s.check(v, nil) }
+
+// check also notes the cells of declared fields, unless cells is nil.
+func (s *Schema) check(v []byte, cells []Cell) []Fault {
 	f := fields{scanner: scanner{buf: v, strict: true}, ownNames: true}
 	var faults []Fault
 	var few [4]uint64
@@ -31,6 +34,9 @@ func (s *Schema) Check(v []byte) []Fault {
 		}
 		present[i/64] |= 1 << (i % 64)
 		next = i + 1
+		if cells != nil && s.fields[i].declared {
+			cells[i].token = f.val
+		}
 		known := len(faults)
 		faults = s.fields[i].rule.check(v, &f.val, s.full != nil, faults)
 		below(faults[known:], s.fields[i].name)

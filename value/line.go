@@ -36,20 +36,9 @@ func AppendLine(dst []byte, r *pinflow.Record) []byte {
 	dst = appendTime(dst, r.Timestamp)
 	dst = append(dst, `","_key":`...)
 	dst = appendBytes(dst, r.Key)
-	for i, h := range r.Headers {
-		if i == 0 {
-			dst = append(dst, `,"_headers":[`...)
-		} else {
-			dst = append(dst, ',')
-		}
-		dst = append(dst, `{"key":`...)
-		dst = appendText(dst, []byte(h.Key))
-		dst = append(dst, `,"value":`...)
-		dst = appendBytes(dst, h.Value)
-		dst = append(dst, '}')
-	}
 	if len(r.Headers) > 0 {
-		dst = append(dst, ']')
+		dst = append(dst, `,"_headers":`...)
+		dst = AppendHeaders(dst, r.Headers)
 	}
 	return append(dst, "}\n"...)
 }
@@ -101,4 +90,28 @@ func appendQuoted[T string | []byte](dst []byte, s T) []byte {
 	}
 	dst = append(dst, s[from:]...)
 	return append(dst, '"')
+}
+
+// AppendKey appends a record's key as SQL sees it: text, or the lake's JSON for it if it is not valid UTF-8.
+func AppendKey(dst, key []byte) []byte {
+	if utf8.Valid(key) {
+		return append(dst, key...)
+	}
+	return appendText(dst, key)
+}
+
+// AppendHeaders appends headers as the lake writes them: [{"key":"…","value":"…"}].
+func AppendHeaders(dst []byte, headers []pinflow.Header) []byte {
+	dst = append(dst, '[')
+	for i, h := range headers {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, `{"key":`...)
+		dst = appendText(dst, []byte(h.Key))
+		dst = append(dst, `,"value":`...)
+		dst = appendBytes(dst, h.Value)
+		dst = append(dst, '}')
+	}
+	return append(dst, ']')
 }

@@ -58,6 +58,7 @@ func TestForeignTimes(t *testing.T) {
 		if err := cl.ProduceSync(t.Context(), records...).FirstErr(); err != nil {
 			t.Fatal(err)
 		}
+		cl.Close()
 		c.advance(12345 * time.Millisecond)
 	}
 	for range 2 {
@@ -79,6 +80,7 @@ func TestForeignTimes(t *testing.T) {
 				n++
 			}
 		}
+		cl.Close()
 		b.Close()
 		b = open(t, embedded.Options{Dir: dir, Clock: c.now})
 		j = connect(t, b)

@@ -1,0 +1,202 @@
+package embedded_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/internal/realtest"
+	"github.com/pinflow/pinflow/journal/embedded"
+)
+
+// unavailable skips the test, or fails it in CI.
+func unavailable(t *testing.T, what string, err error, out []byte) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("%s: %v\n%s", what, err, out)
+	}
+	t.Skipf("%s: %v", what, err)
+}
+
+// TestKafkaTools uses Kafka's own command line tools.
+func TestKafkaTools(t *testing.T) {
+	script := filepath.Join(realtest.Stack(t), "kafka.sh")
+	if out, err := exec.CommandContext(t.Context(), "bash", script, "install").CombinedOutput(); err != nil {
+		unavailable(t, "Kafka's tools cannot be installed", err, out)
+	}
+	b := open(t, embedded.Options{})
+	j := connect(t, b)
+	run := func(stdin, class string, args ...string) string {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		cmd := exec.CommandContext(ctx, "bash", append([]string{script, "run", "org.apache.kafka.tools." + class, "--bootstrap-server", b.Addr()}, args...)...)
+		cmd.Stdin = strings.NewReader(stdin)
+		var stdout, stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = &stdout, &stderr
+		if err := cmd.Run(); err != nil {
+			t.Fatalf("%s %s: %v\n%s%s", class, args, err, stdout.String(), stderr.String())
+		}
+		return stdout.String()
+	}
+	if out := run("", "TopicCommand", "--create", "--topic", "tools", "--partitions", "3", "--replication-factor", "1"); !strings.Contains(out, "Created topic tools.") {
+		t.Errorf("create said %q", out)
+	}
+	if out := run("", "TopicCommand", "--list"); strings.TrimSpace(out) != "tools" {
+		t.Errorf("list said %q", out)
+	}
+	d, err := j.Describe(t.Context(), "tools")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, ours := run("", "TopicCommand", "--describe", "--topic", "tools"), d.String(); sortedConfigs(out) != sortedConfigs(ours) {
+		t.Errorf("describe said\n%s, ours is\n%s", out, ours)
+	}
+	const n = 50
+	var lines strings.Builder
+	for i := range n {
+		fmt.Fprintf(&lines, "key-%d\tvalue %d\n", i, i)
+	}
+	since := time.Now().UnixMilli()
+	run(lines.String(), "ConsoleProducer", "--topic", "tools", "--reader-property", "parse.key=true", "--compression-codec", "gzip")
+	count := 0
+	for p := range int32(3) {
+		end := bounds(t, j.Topic, "tools", p).End
+		for _, r := range readAll(t, j, pinflow.TopicPartition{Topic: "tools", Partition: p}, 0, end) {
+			if r.Timestamp < since || strings.TrimPrefix(string(r.Key), "key-") != strings.TrimPrefix(string(r.Value), "value ") {
+				t.Errorf("%s: %s = %s at %s", r.Position(), r.Key, r.Value, r.Time())
+			}
+			// Ours goes to the same partition.
+			ours := j.Append(t.Context(), []pinflow.Draft{{Topic: "tools", Partition: pinflow.AnyPartition, Key: r.Key, Value: r.Value}})
+			if ours[0].Err != nil || ours[0].Partition != p {
+				t.Errorf("%s appended at %v, Kafka's producer chose partition %d", r.Key, ours[0], p)
+			}
+			count++
+		}
+	}
+	if count != n {
+		t.Fatalf("%d records of the console producer, want %d", count, n)
+	}
+	out := run("", "consumer.ConsoleConsumer", "--topic", "tools", "--group", "console", "--from-beginning", "--max-messages", fmt.Sprint(2*n),
+		"--formatter-property", "print.timestamp=true", "--timeout-ms", "30000")
+	if got := strings.Count(out, "LogAppendTime:"); got != 2*n {
+		t.Errorf("the console consumer saw %d records with append time, want %d:\n%s", got, 2*n, out)
+	}
+	if out := run("", "consumer.group.ConsumerGroupCommand", "--describe", "--group", "console"); strings.Count(out, "tools") != 3 {
+		t.Errorf("the group is described as\n%s", out)
+	}
+}
+
+func bounds(t *testing.T, topic func(context.Context, string) (pinflow.Topic, error), name string, p int32) pinflow.PartitionBounds {
+	t.Helper()
+	d, err := topic(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d.Partitions[p]
+}
+
+// sortedConfigs puts the configs in order, which in Kafka's tool is that of a hash table, and leaves out what
+// newer brokers add at the end of a partition's line.
+func sortedConfigs(description string) string {
+	var out []string
+	for _, line := range strings.Split(strings.TrimSpace(description), "\n") {
+		head, configs, _ := strings.Cut(line, "\tConfigs: ")
+		list := strings.Split(configs, ",")
+		slices.Sort(list)
+		head, _, _ = strings.Cut(head, "\tElr:")
+		out = append(out, head+" "+strings.Join(list, ","))
+	}
+	return strings.Join(out, "\n")
+}
+
+const pythonScript = `
+import sys
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka.admin import NewTopic
+address = sys.argv[1]
+admin = KafkaAdminClient(bootstrap_servers=address)
+admin.create_topics([NewTopic("python", 1, 1)])
+admin.close()
+for codec in None, "gzip":
+    producer = KafkaProducer(bootstrap_servers=address, compression_type=codec, acks="all", linger_ms=50)
+    sent = [producer.send("python", key=b"k", value=b"from python %d" % i, timestamp_ms=1000000000000 + i) for i in range(10)]
+    for s in sent: s.get(timeout=30)
+    producer.close()
+for group in None, "python":
+    consumer = KafkaConsumer("python", "ours", bootstrap_servers=address, group_id=group, auto_offset_reset="earliest", consumer_timeout_ms=20000)
+    for i, r in enumerate(consumer):
+        print(group, r.topic, r.offset, r.timestamp, r.timestamp_type, r.value.decode(), sep="\t")
+        if i == 29: break
+    consumer.close()
+`
+
+// TestKafkaPython uses the client of the Python world.
+func TestKafkaPython(t *testing.T) {
+	python := kafkaPython(t)
+	c := newClock()
+	b := open(t, embedded.Options{Clock: c.now})
+	j := connect(t, b)
+	ensure(t, j, "ours", 1)
+	for i := range 10 {
+		if r := j.Append(t.Context(), []pinflow.Draft{{Topic: "ours", Value: fmt.Appendf(nil, "from us %d", i)}}); r[0].Err != nil {
+			t.Fatal(r[0].Err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, python, "-c", pythonScript, b.Addr())
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, stderr.String())
+	}
+	var want []string
+	for _, group := range []string{"None", "python"} {
+		for i := range 10 {
+			want = append(want, fmt.Sprintf("%s\tours\t%d\t%d\t1\tfrom us %d", group, i, c.now().UnixMilli(), i))
+		}
+		for i := range 20 {
+			want = append(want, fmt.Sprintf("%s\tpython\t%d\t%d\t1\tfrom python %d", group, i, c.now().UnixMilli(), i%10))
+		}
+	}
+	got := strings.Split(strings.TrimSpace(string(out)), "\n")
+	slices.Sort(got)
+	slices.Sort(want)
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("kafka-python saw\n%s\nwant\n%s\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"), stderr.String())
+	}
+	if records := readAll(t, j, pinflow.TopicPartition{Topic: "python"}, 0, 20); string(records[19].Value) != "from python 9" {
+		t.Errorf("the last record of kafka-python is %q", records[19].Value)
+	}
+}
+
+// kafkaPython returns a Python that has kafka-python, installed once into the user's cache.
+func kafkaPython(t *testing.T) string {
+	t.Helper()
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		unavailable(t, "no cache for kafka-python", err, nil)
+	}
+	dir := filepath.Join(cache, "pinflow-test", "kafka-python")
+	python := filepath.Join(dir, "bin", "python")
+	if exec.Command(python, "-c", "import kafka").Run() == nil {
+		return python
+	}
+	if out, err := exec.CommandContext(t.Context(), "python3", "-m", "venv", dir).CombinedOutput(); err != nil {
+		unavailable(t, "no Python for kafka-python", err, out)
+	}
+	if out, err := exec.CommandContext(t.Context(), python, "-m", "pip", "install", "--quiet", "kafka-python").CombinedOutput(); err != nil {
+		unavailable(t, "kafka-python cannot be installed", err, out)
+	}
+	return python
+}

@@ -82,7 +82,7 @@ type walk struct {
 
 // in yields the objects of dir whose names in it begin as said; false if the listing ends there.
 func (w *walk) in(dir, begins string) bool {
-	entries, err := w.read(dir)
+	entries, err := w.read(dir, begins)
 	if err == nil {
 		err = w.ctx.Err()
 	}
@@ -91,9 +91,6 @@ func (w *walk) in(dir, begins string) bool {
 		return false
 	}
 	for _, e := range entries {
-		if !strings.HasPrefix(e.sortName, begins) || dir == "" && e.Name() == tmp {
-			continue
-		}
 		info := pinflow.ObjectInfo{Name: path.Join(dir, e.Name())}
 		switch {
 		case e.IsDir() && w.flat:
@@ -127,7 +124,8 @@ type entry struct {
 	sortName string
 }
 
-func (w *walk) read(dir string) ([]entry, error) {
+// read returns the entries of dir that begin as said, in order. Of a large folder few are wanted: the others are not sorted.
+func (w *walk) read(dir, begins string) ([]entry, error) {
 	d, err := w.f.root.Open(path.Join(".", dir))
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return nil, nil
@@ -143,13 +141,16 @@ func (w *walk) read(dir string) ([]entry, error) {
 		}
 		return nil, err
 	}
-	entries := make([]entry, 0, len(all))
+	var entries []entry
 	for _, e := range all {
-		switch {
-		case e.IsDir():
-			entries = append(entries, entry{e, e.Name() + "/"})
-		case e.Type().IsRegular():
-			entries = append(entries, entry{e, e.Name()})
+		name := e.Name()
+		if e.IsDir() {
+			name += "/"
+		} else if !e.Type().IsRegular() {
+			continue
+		}
+		if strings.HasPrefix(name, begins) && (dir != "" || e.Name() != tmp) {
+			entries = append(entries, entry{e, name})
 		}
 	}
 	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.sortName, b.sortName) })

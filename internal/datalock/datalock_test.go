@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/pinflow/pinflow"
 )
 
@@ -171,6 +173,33 @@ func TestWhatAKilledProcessLeftIsNotTheNextOne(t *testing.T) {
 		t.Errorf("held by %+v", h)
 	}
 	if err := <-updated; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestTheLockWaitsForThoseWhoLook, and is not taken before they have gone.
+func TestTheLockWaitsForThoseWhoLook(t *testing.T) {
+	dir := t.TempDir()
+	f, err := os.Create(filepath.Join(dir, fileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if looks, err := try(f, unix.LOCK_SH); !looks || err != nil {
+		t.Fatal(err)
+	}
+	var gone atomic.Bool
+	time.AfterFunc(20*time.Millisecond, func() {
+		gone.Store(true)
+		if err := unlock(f); err != nil {
+			t.Error(err)
+		}
+	})
+	lock, err := Acquire(dir, Info{})
+	if err != nil || !gone.Load() {
+		t.Errorf("gone %v: %v", gone.Load(), err)
+	}
+	if err := lock.Release(); err != nil {
 		t.Error(err)
 	}
 }

@@ -91,68 +91,67 @@ func (w *walk) in(dir, begins string) bool {
 		return false
 	}
 	for _, e := range entries {
-		info := pinflow.ObjectInfo{Name: path.Join(dir, e.Name())}
-		switch {
-		case e.IsDir() && w.flat:
-			if !w.in(info.Name, "") {
-				return false
-			}
-			continue
-		case e.IsDir():
-			info.Name += "/"
-		default:
-			stat, err := e.Info()
-			if errors.Is(err, fs.ErrNotExist) {
-				continue
-			}
-			if err != nil {
-				w.yield(pinflow.ObjectInfo{}, w.f.fault("list objects", info.Name, err))
-				return false
-			}
-			info.Size = stat.Size()
+		name := dir + "/" + e.name
+		if dir == "" {
+			name = e.name
 		}
-		if !w.yield(info, nil) {
+		if e.folder && w.flat {
+			if !w.in(strings.TrimSuffix(name, "/"), "") {
+				return false
+			}
+		} else if !w.yield(pinflow.ObjectInfo{Name: name, Size: e.size}, nil) {
 			return false
 		}
 	}
 	return true
 }
 
-// entry is a file or folder; folders sort as what their objects' names go on with: "a-b" comes before "a/b".
+// entry is a file or folder. A folder's name ends in a slash, as its objects' names go on: "a-b" comes before "a/b".
 type entry struct {
-	fs.DirEntry
-	sortName string
+	name   string
+	folder bool
+	size   int64
 }
 
-// read returns the entries of dir that begin as said, in order. Of a large folder few are wanted: the others are not sorted.
+// read returns the entries of dir that begin as said, in order. Of a large folder few are wanted: the others are not even looked at.
 func (w *walk) read(dir, begins string) ([]entry, error) {
-	d, err := w.f.root.Open(path.Join(".", dir))
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+	info, err := w.f.root.Stat(path.Join(".", dir))
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || err == nil && !info.IsDir() {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	defer d.Close()
-	all, err := d.ReadDir(-1)
+	here, err := w.f.root.OpenRoot(path.Join(".", dir))
 	if err != nil {
-		if errors.Is(err, syscall.ENOTDIR) {
-			return nil, nil
-		}
+		return nil, err
+	}
+	defer here.Close()
+	d, err := here.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	names, err := d.Readdirnames(-1)
+	if err != nil {
 		return nil, err
 	}
 	var entries []entry
-	for _, e := range all {
-		name := e.Name()
-		if e.IsDir() {
-			name += "/"
-		} else if !e.Type().IsRegular() {
+	for _, name := range names {
+		if !strings.HasPrefix(name+"/", begins) || dir == "" && name == tmp {
 			continue
 		}
-		if strings.HasPrefix(name, begins) && (dir != "" || e.Name() != tmp) {
-			entries = append(entries, entry{e, name})
+		info, err := here.Lstat(name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // it has just been removed
+		case err != nil:
+			return nil, err
+		case info.IsDir():
+			entries = append(entries, entry{name: name + "/", folder: true})
+		case info.Mode().IsRegular() && strings.HasPrefix(name, begins):
+			entries = append(entries, entry{name: name, size: info.Size()})
 		}
 	}
-	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.sortName, b.sortName) })
+	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.name, b.name) })
 	return entries, nil
 }

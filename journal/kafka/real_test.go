@@ -1,10 +1,13 @@
 package kafka_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -57,4 +60,51 @@ func TestConformance(t *testing.T) {
 			},
 		}
 	})
+}
+
+// TestDescribe prints what Kafka's own tool does, to the letter.
+func TestDescribe(t *testing.T) {
+	address := realKafka(t)
+	j, err := kafka.Open(t.Context(), kafka.Options{Brokers: []string{address}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	tools := func(args ...string) string {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), "bash", append([]string{filepath.Join(realtest.Stack(t), "kafka.sh"), "topics"}, args...)...)
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(out)
+	}
+	topic := fmt.Sprintf("describe-%d", time.Now().UnixNano())
+	args := []string{"--create", "--topic", topic, "--partitions", "3"}
+	for _, c := range []string{"retention.ms=1000000", "max.message.bytes=2000000", "segment.bytes=20000000", "message.timestamp.type=LogAppendTime",
+		"cleanup.policy=compact", "flush.ms=1000", "compression.type=gzip", "unclean.leader.election.enable=true"} {
+		args = append(args, "--config", c)
+	}
+	tools(args...)
+	d, err := j.Describe(t.Context(), topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := tools("--describe", "--topic", topic); d.String() != want {
+		t.Errorf("described as\n%s, Kafka's tool as\n%s", d, want)
+	}
+	if err := j.Create(t.Context(), topic, 1, 0); pinflow.KindOf(err) != pinflow.Exists {
+		t.Errorf("creating it again: %v, want exists", err)
+	}
+	for _, c := range []struct {
+		topic               string
+		partitions, factors int
+	}{{topic + "-x", 0, 1}, {topic + "-x", 1, 99}, {"not a name", 1, 1}} {
+		if err := j.Create(t.Context(), c.topic, c.partitions, c.factors); pinflow.KindOf(err) != pinflow.Invalid {
+			t.Errorf("creating %q with %d partitions, factor %d: %v, want invalid", c.topic, c.partitions, c.factors, err)
+		}
+	}
+	if topics, err := j.List(t.Context()); err != nil || !slices.Contains(topics, topic) || slices.Contains(topics, "__consumer_offsets") {
+		t.Errorf("topics are %v, %v", topics, err)
+	}
 }

@@ -152,6 +152,8 @@ func (c *compilation) parse(f *file) node {
 		c.fail(err)
 	case refused != nil:
 		f.faultAt(refused.offset, "Write one SELECT, in DuckDB's SQL.", "%s", refused.message)
+	default:
+		f.start = max(0, tree.offset())
 	}
 	return tree
 }

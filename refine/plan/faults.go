@@ -11,19 +11,24 @@ import (
 type file struct {
 	name   string
 	sql    string
+	start  int // where the statement starts
 	faults []pinflow.Fault
 }
 
 // fault notes what is wrong at n.
 func (f *file) fault(n node, hint, message string, args ...any) {
-	f.faultAt(n.offset(), hint, message, args...)
+	at := n.offset()
+	if at < 0 {
+		at = f.start
+	}
+	f.faultAt(at, hint, message, args...)
 }
 
 // faultAt notes what is wrong at a byte of the text; -1 for the file as a whole.
 func (f *file) faultAt(offset int, hint, message string, args ...any) {
 	line := 0
 	if offset >= 0 {
-		line = 1 + strings.Count(f.sql[:min(offset, len(f.sql))], "\n")
+		line = f.line(offset)
 	}
 	fault := pinflow.Fault{File: f.name, Line: line, Message: fmt.Sprintf(message, args...), Hint: hint}
 	for _, known := range f.faults {
@@ -34,17 +39,22 @@ func (f *file) faultAt(offset int, hint, message string, args ...any) {
 	f.faults = append(f.faults, fault)
 }
 
+// line is the line, from 1, of a byte of the text.
+func (f *file) line(offset int) int {
+	return 1 + strings.Count(f.sql[:min(offset, len(f.sql))], "\n")
+}
+
 // failed tells whether anything is wrong.
 func (f *file) failed() bool { return len(f.faults) > 0 }
 
-// engineFault notes what DuckDB refused, at the line that its message names.
+// engineFault notes what DuckDB refused, at the line that its message names or where the statement starts.
 func (f *file) engineFault(err error) {
 	message := strings.TrimSpace(err.Error())
-	line := 0
+	line := f.line(f.start)
 	if text, excerpt, ok := strings.Cut(message, "\n\nLINE "); ok {
 		message = text
 		if _, err := fmt.Sscanf(excerpt, "%d:", &line); err != nil {
-			line = 0
+			line = f.line(f.start)
 		}
 	}
 	hint := "This is what DuckDB says of it: correct the SQL."

@@ -72,9 +72,6 @@ func (c *compilation) metric(f *file, s pinflow.Script) {
 	for i, it := range m.items {
 		shown[i] = m.value(it.expr)
 	}
-	if len(m.keys) == 0 && len(m.measures) == 0 && len(m.sets) == 0 {
-		f.faultAt(0, metricShape, "there is nothing to group by and no aggregate")
-	}
 	if !f.failed() && c.err == nil {
 		m.add(s, shown)
 	}
@@ -106,6 +103,10 @@ func (m *metric) resolveAll(tree node) (groups []node) {
 	}
 	if tree.text("aggregate_handling") == "FORCE_AGGREGATES" {
 		return m.groupAll()
+	}
+	summed := slices.ContainsFunc(m.items, func(it item) bool { return m.aggregates(it.expr) })
+	if !summed && len(tree.list("group_expressions")) == 0 {
+		m.file.faultAt(m.file.start, metricShape, "there is nothing to group by and no aggregate")
 	}
 	for _, n := range tree.list("group_expressions") {
 		m.checkExpr(m.file, n, false)
@@ -143,7 +144,7 @@ func (m *metric) nameItems() {
 		switch {
 		case it.name == "":
 			m.file.fault(it.at, "Write … AS name.", "the column has no name")
-		case !isIdentifier(it.name):
+		case !isIdentifier(it.name) && name != "_partition" && name != "_offset":
 			m.file.fault(it.at, "Use letters, digits and underscores, at most 60, and a letter first: … AS name.", "%q is no name for a column", it.name)
 		case seen[name]:
 			m.file.fault(it.at, "Name one of them otherwise.", "two columns are named %s", it.name)

@@ -50,7 +50,7 @@ func (m *metric) readRelation(n node) node {
 		}
 		m.file.fault(n, metricShape, "a join is not possible in a metric")
 	case "EMPTY":
-		m.file.faultAt(0, metricShape, "the metric reads no model")
+		m.file.faultAt(m.file.start, metricShape, "the metric reads no model")
 	case "SUBQUERY":
 		m.file.fault(n, "Write FROM model, unnest(list) AS t(item), or clean in the model.", "a subquery is not possible in a metric")
 	default:

@@ -59,7 +59,7 @@ func (c *compilation) checkRowByRow(f *file, tree node) {
 	if groups := tree.list("group_expressions"); len(groups) > 0 {
 		f.fault(groups[0], "A model works row by row: group in a metric over it.", "GROUP BY is not possible in a model")
 	} else if tree.text("aggregate_handling") == "FORCE_AGGREGATES" {
-		f.faultAt(0, "A model works row by row: group in a metric over it.", "GROUP BY is not possible in a model")
+		f.faultAt(f.start, "A model works row by row: group in a metric over it.", "GROUP BY is not possible in a model")
 	}
 }
 

@@ -65,11 +65,11 @@ func (c *compilation) checkShape(f *file, n node, only string) bool {
 		if what == "" {
 			what = "this kind of statement"
 		}
-		f.faultAt(0, only, "%s is not possible here", what)
+		f.faultAt(f.start, only, "%s is not possible here", what)
 		return false
 	}
 	if n.hasCTE() {
-		f.faultAt(0, only, "WITH is not possible here")
+		f.faultAt(f.start, only, "WITH is not possible here")
 	}
 	refuse := func(part node, what, hint string) {
 		if part != nil {
@@ -86,7 +86,7 @@ func (c *compilation) checkShape(f *file, n node, only string) bool {
 		case "LIMIT_MODIFIER", "LIMIT_PERCENT_MODIFIER":
 			refuse(m, "LIMIT", "Every row counts: limit them when you read.")
 		case "DISTINCT_MODIFIER":
-			f.faultAt(0, "In a metric, GROUP BY the columns; a model keeps one row per record.", "SELECT DISTINCT is not possible here")
+			f.faultAt(f.start, "In a metric, GROUP BY the columns; a model keeps one row per record.", "SELECT DISTINCT is not possible here")
 		}
 	}
 	return true

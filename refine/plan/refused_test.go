@@ -1,0 +1,253 @@
+package plan_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/refine/plan"
+)
+
+const trialSchema = `{"properties": {"id": {"type": "string"}, "n": {"type": "integer"}, "x": {"type": "number"}, "b": {"type": "boolean"},
+	"tags": {"type": "array", "items": {"type": "string"}}, "o": {"type": "object"}, "ts": {"type": "string"}}}`
+
+const trialModel = `SELECT id, n, x, b, tags, o, n::DECIMAL(10, 2) AS d, n::DECIMAL(38, 2) AS wide, n::HUGEINT AS huge, _timestamp AS ts FROM src`
+
+// trial is a definition of one source, one model and one metric.
+func trial(model, metric string) *pinflow.Definition {
+	return &pinflow.Definition{Name: "trial",
+		Sources: []pinflow.Source{{Name: "src", Topic: "t", Partitions: 1, Schema: []byte(trialSchema), SchemaFile: "src.json"}},
+		Models:  []pinflow.ModelScript{{Script: pinflow.Script{Name: "m", File: "m.sql", SQL: model}, From: "src", Rows: "all"}},
+		Metrics: []pinflow.Script{{Name: "k", File: "k.sql", SQL: metric}}}
+}
+
+// refusal is SQL and the fault that it must have.
+type refusal struct {
+	sql  string
+	line int
+	want string // in the message
+	hint string // in the hint
+}
+
+func (c refusal) check(t *testing.T, file string, d *pinflow.Definition) {
+	t.Helper()
+	p, faults, err := plan.Compile(t.Context(), d)
+	switch {
+	case err != nil:
+		t.Errorf("%s\n error %v", c.sql, err)
+	case p != nil || len(faults) == 0:
+		t.Errorf("%s\n was not refused", c.sql)
+	case faults[0].File != file || faults[0].Line != c.line || !strings.Contains(faults[0].Message, c.want) || !strings.Contains(faults[0].Hint, c.hint):
+		t.Errorf("%s\n got  %v\n want %s:%d: …%s… (…%s…)", c.sql, faults[0], file, c.line, c.want, c.hint)
+	case len(faults) > 1:
+		t.Errorf("%s\n more than one fault: %v", c.sql, faults)
+	}
+}
+
+func TestRefusedMetrics(t *testing.T) {
+	for _, c := range []refusal{
+		// What cannot be read.
+		{"", 0, "no statement", "one SELECT"},
+		{"-- nothing", 0, "no statement", ""},
+		{"SELECT\ncount(*) FRM m", 2, `syntax error at or near "m"`, ""},
+		{"SELEC 1", 1, "syntax error", ""},
+		{"SELECT count(*) AS c FROM m;\nSELECT 2 AS x FROM m", 2, "more than one statement", ""},
+		{"DELETE FROM m", 1, "not a SELECT", ""},
+		{"CREATE TABLE x AS SELECT 1", 1, "not a SELECT", ""},
+		{"PRAGMA database_list", 1, "", ""},
+		{"COPY m TO 'file'", 1, "not a SELECT", ""},
+		// What it is over.
+		{"SELECT 1 AS a, count(*) AS c", 1, "reads no model", ""},
+		{"SELECT count(*) AS c\nFROM nope", 2, "there is no model nope", ""},
+		{"SELECT count(*) AS c FROM src", 1, "there is no model src", "models"},
+		{"SELECT count(*) AS c FROM main.m", 1, "there is no model m", ""},
+		{"SELECT count(*) AS c FROM m,\n m AS o", 2, "a join is not possible", "report"},
+		{"SELECT count(*) AS c FROM m\nJOIN m AS o ON m.id = o.id", 2, "a join is not possible", ""},
+		{"SELECT count(*) AS c FROM m LEFT JOIN unnest(m.tags) AS t(x) ON true", 1, "a join is not possible", ""},
+		{"SELECT count(*) AS c FROM m ASOF JOIN m o USING (id)", 1, "a join is not possible", ""},
+		{"SELECT count(*) AS c FROM (SELECT * FROM m)", 1, "a subquery is not possible", "unnest"},
+		{"SELECT count(*) AS c FROM m, (SELECT unnest(tags))", 1, "a subquery is not possible", ""},
+		{"SELECT count(*) AS c FROM read_csv('/etc/passwd')", 1, "FROM holds read_csv", ""},
+		{"SELECT count(*) AS c FROM '/etc/passwd'", 1, "there is no model /etc/passwd", ""},
+		{"SELECT count(*) AS c FROM m, range(3)", 1, "FROM holds range", ""},
+		{"SELECT count(*) AS c FROM duckdb_settings()", 1, "FROM holds duckdb_settings", ""},
+		{"SELECT count(*) AS c FROM m TABLESAMPLE 10%", 1, "TABLESAMPLE", ""},
+		{"SELECT count(*) AS c FROM m USING SAMPLE 10", 1, "USING SAMPLE", ""},
+		{"SELECT count(*) AS c FROM (VALUES (1)) AS v", 1, "", ""},
+		{"SELECT count(*) AS c FROM m PIVOT (count(*) FOR id IN ('a'))", 1, "", ""},
+		// Its shape.
+		{"WITH w AS (SELECT 1) SELECT count(*) AS c FROM m", 1, "WITH is not possible", ""},
+		{"SELECT count(*) AS c FROM m UNION ALL SELECT count(*) FROM m", 1, "UNION", ""},
+		{"SELECT id, count(*) AS c FROM m GROUP BY id\nHAVING count(*) > 1", 2, "HAVING", "next record"},
+		{"SELECT id, count(*) AS c FROM m GROUP BY id\nORDER BY c", 2, "ORDER BY", "when you read"},
+		{"SELECT id, count(*) AS c FROM m GROUP BY id\nLIMIT 3", 2, "LIMIT", ""},
+		{"SELECT id, count(*) AS c FROM m GROUP BY id LIMIT 10%", 1, "LIMIT", ""},
+		{"SELECT DISTINCT id FROM m", 1, "SELECT DISTINCT", "GROUP BY"},
+		{"SELECT id, count(*) AS c FROM m GROUP BY id QUALIFY row_number() OVER () = 1", 1, "QUALIFY", ""},
+		{"SELECT id, count(*) AS c FROM m GROUP BY ROLLUP (id)", 1, "ROLLUP", "each grouping"},
+		{"SELECT id, count(*) AS c FROM m GROUP BY GROUPING SETS ((id), ())", 1, "ROLLUP", ""},
+		{"SELECT id FROM m", 1, "nothing to group by", ""},
+		{"SELECT 1 AS a FROM m", 1, "nothing to group by", ""},
+		{"SELECT * FROM m", 1, "* and COLUMNS", ""},
+		{"SELECT COLUMNS('n'), count(*) AS c FROM m GROUP BY ALL", 1, "* and COLUMNS", ""},
+		{"SELECT id,\nx, count(*) AS c FROM m GROUP BY id", 2, `column "x" must appear in the GROUP BY`, ""},
+		{"SELECT id, count(*) AS c FROM m GROUP BY 3", 1, "", ""},
+		{"SELECT id, count(*) AS c FROM m GROUP BY c", 1, "", ""},
+		{"SELECT id, (SELECT count(*) FROM m) AS c FROM m GROUP BY id", 1, "a subquery", ""},
+		{"SELECT id, count(*) AS c FROM m WHERE id IN (SELECT id FROM m) GROUP BY id", 1, "a subquery", ""},
+		{"SELECT id, row_number() OVER () AS c FROM m GROUP BY id", 1, "a window function", "batch"},
+		{"SELECT id, count(*) OVER () AS c FROM m GROUP BY id", 1, "a window function", ""},
+		{"SELECT id, count(*) AS c FROM m WHERE n = ? GROUP BY id", 1, "no parameter", ""},
+		{"SELECT id, count(*) AS c FROM m WHERE #1 = 'a' GROUP BY id", 1, "", ""},
+		// Its names.
+		{"SELECT id, count(*) FROM m GROUP BY id", 1, "has no name", "AS name"},
+		{`SELECT id, count(*) AS "a b" FROM m GROUP BY id`, 1, `"a b" is no name`, ""},
+		{"SELECT id, count(*) AS _c FROM m GROUP BY id", 1, `"_c" is no name`, ""},
+		{"SELECT id,\ncount(*) AS ID FROM m GROUP BY m.id", 2, "two columns are named ID", ""},
+		{"SELECT nope, count(*) AS c FROM m GROUP BY ALL", 1, "there is no column nope", "id, n, x"},
+		{"SELECT id, count(*) AS c FROM m WHERE _period > 0 GROUP BY id", 1, "there is no column _period", ""},
+		{"SELECT id, count(*) AS c FROM m WHERE rowid > 0 GROUP BY id", 1, "there is no column rowid", ""},
+		{"SELECT id, nope(n) AS c FROM m GROUP BY ALL", 1, "nope does not exist", ""},
+		{"SELECT id, sum(id) AS c FROM m GROUP BY ALL", 1, "sum(VARCHAR)", ""},
+		// What cannot be merged.
+		{"SELECT id,\nmedian(n) AS c FROM m GROUP BY id", 2, "the aggregate median cannot be merged", "report"},
+		{"SELECT id, string_agg(id) AS c FROM m GROUP BY id", 1, "string_agg cannot be merged", ""},
+		{"SELECT id, arg_max(id, n) AS c FROM m GROUP BY id", 1, "arg_max cannot be merged", ""},
+		{"SELECT id, first(n) AS c FROM m GROUP BY id", 1, "first cannot be merged", ""},
+		{"SELECT id, any_value(n) AS c FROM m GROUP BY id", 1, "any_value cannot be merged", ""},
+		{"SELECT id, list(n) AS c FROM m GROUP BY id", 1, "list cannot be merged", ""},
+		{"SELECT id, stddev(n) AS c FROM m GROUP BY id", 1, "stddev cannot be merged", ""},
+		{"SELECT id, quantile_cont(n, 0.5) AS c FROM m GROUP BY id", 1, "quantile_cont cannot be merged", ""},
+		{"SELECT id, approx_count_distinct(n) AS c FROM m GROUP BY id", 1, "approx_count_distinct cannot be merged", ""},
+		{"SELECT id, max(n, 2) AS c FROM m GROUP BY id", 1, "max cannot be merged", ""},
+		{"SELECT id, sum(DISTINCT n) AS c FROM m GROUP BY id", 1, "sum(DISTINCT …) cannot be merged", ""},
+		{"SELECT id, avg(DISTINCT n) AS c FROM m GROUP BY id", 1, "avg(DISTINCT …) cannot be merged", ""},
+		{"SELECT id, sum(n ORDER BY n) AS c FROM m GROUP BY id", 1, "ORDER BY in an aggregate", ""},
+		{"SELECT id, weighted_avg(n, n) AS c FROM m GROUP BY id", 1, "weighted_avg cannot be merged", ""},
+		{"SELECT id, product(n) AS c FROM m GROUP BY id", 1, "product cannot be merged", ""},
+		// What is not exact.
+		{"SELECT id,\nsum(x) AS c FROM m GROUP BY id", 2, "a sum over DOUBLE depends on the order", "DECIMAL"},
+		{"SELECT id, avg(x) AS c FROM m GROUP BY id", 1, "a sum over DOUBLE", ""},
+		{"SELECT id, sum(x::FLOAT) AS c FROM m GROUP BY id", 1, "a sum over FLOAT", ""},
+		{"SELECT id, sum(n / 2) AS c FROM m GROUP BY id", 1, "a sum over DOUBLE", ""},
+		{"SELECT id, sum(wide) AS c FROM m GROUP BY id", 1, "a sum over DECIMAL(38,2) can overflow", "DECIMAL(26,2)"},
+		{"SELECT id, sum(huge) AS c FROM m GROUP BY id", 1, "a sum over HUGEINT can overflow", "BIGINT"},
+		{"SELECT id, max(x) * 2 AS c FROM m GROUP BY id", 1, "arithmetic over DOUBLE is not exact", "DECIMAL"},
+		{"SELECT id, count(*) * 1e-20 AS c FROM m GROUP BY id", 1, "is a DOUBLE", "decimal"},
+		{"SELECT id, sqrt(count(*)) AS c FROM m GROUP BY id", 1, "sqrt over aggregates", "round"},
+		{"SELECT id, count(*) || 'x' AS c FROM m GROUP BY id", 1, "|| over aggregates", ""},
+		{"SELECT id, count(*)::VARCHAR AS c FROM m GROUP BY id", 1, "a cast to VARCHAR", ""},
+		{"SELECT id, round(count(*) / 3, -1) AS c FROM m GROUP BY id", 1, "round to this many decimals", "0 to 18"},
+		{"SELECT id, round(sum(n) / 3, count(*)) AS c FROM m GROUP BY id", 1, "No function matches", ""},
+		{"SELECT id, sum(d) // 3 AS c FROM m GROUP BY id", 1, "// is for integers", "floor"},
+		{"SELECT id, (sum(n) / 3) % 2 AS c FROM m GROUP BY id", 1, "the remainder of a quotient", ""},
+		{"SELECT id, coalesce(max(id), count(*)) AS c FROM m GROUP BY id", 1, "", ""},
+		{"SELECT id, max(ts) + INTERVAL 1 day AS c FROM m GROUP BY id", 1, "arithmetic over TIMESTAMPTZ", ""},
+		{"SELECT id, CASE WHEN count(*) THEN 1 ELSE 0 END AS c FROM m GROUP BY id", 1, "is not a condition", ""},
+		// What cannot be a dimension, a value of a set or an extreme.
+		{"SELECT tags, count(*) AS c FROM m GROUP BY tags", 1, "the dimension is VARCHAR[]", "cast"},
+		{"SELECT {'a': id} AS s, count(*) AS c FROM m GROUP BY ALL", 1, "the dimension is STRUCT", ""},
+		{"SELECT count(*) AS c FROM m GROUP BY ts - ts", 1, "the dimension is INTERVAL", ""},
+		{"SELECT id, count(DISTINCT tags) AS c FROM m GROUP BY id", 1, "what is counted is VARCHAR[]", ""},
+		{"SELECT id, max(tags) AS c FROM m GROUP BY id", 1, "what max is of is VARCHAR[]", ""},
+		{"SELECT id COLLATE nocase AS id, count(*) AS c FROM m GROUP BY ALL", 1, "COLLATE", "lower"},
+		{"SELECT unnest(tags) AS t, count(*) AS c FROM m GROUP BY t", 1, "unnest makes several rows", "unnest(list) AS t(item)"},
+		// What is not a function of the records.
+		{"SELECT id, count(*) AS c FROM m\nWHERE ts > now() GROUP BY id", 2, "now is not a function of the record", "_timestamp"},
+		{"SELECT id, count(*) AS c FROM m WHERE ts > current_timestamp GROUP BY id", 1, "current_timestamp is not a function", ""},
+		{"SELECT current_date AS d, count(*) AS c FROM m GROUP BY ALL", 1, "current_date is not a function", ""},
+		{"SELECT today() AS d, count(*) AS c FROM m GROUP BY ALL", 1, "today is not a function", ""},
+		{"SELECT age(ts) AS d, count(*) AS c FROM m GROUP BY ALL", 1, "age is not a function", ""},
+		{"SELECT ago(INTERVAL 1 day) AS d, count(*) AS c FROM m GROUP BY ALL", 1, "ago is not a function", ""},
+		{"SELECT id, count(*) FILTER (random() > 0.5) AS c FROM m GROUP BY id", 1, "random is not a function", ""},
+		{"SELECT id, sum((random() * 10)::INTEGER) AS c FROM m GROUP BY id", 1, "random is not a function", ""},
+		{"SELECT uuid() AS u, count(*) AS c FROM m GROUP BY ALL", 1, "uuid is not a function", ""},
+		{"SELECT uuidv7() AS u, count(*) AS c FROM m GROUP BY ALL", 1, "uuidv7 is not a function", ""},
+		{"SELECT nextval('s') AS u, count(*) AS c FROM m GROUP BY ALL", 1, "nextval is not a function", ""},
+		{"SELECT current_setting('threads') AS u, count(*) AS c FROM m GROUP BY ALL", 1, "current_setting is not a function", ""},
+		{"SELECT getvariable('v') AS u, count(*) AS c FROM m GROUP BY ALL", 1, "getvariable is not a function", ""},
+		{"SELECT version() AS u, count(*) AS c FROM m GROUP BY ALL", 1, "version is not a function", ""},
+		{"SELECT current_user AS u, count(*) AS c FROM m GROUP BY ALL", 1, "current_user is not a function", ""},
+		{"SELECT list_transform(tags, lambda t: t || random())[1] AS u, count(*) AS c FROM m GROUP BY ALL", 1, "random is not a function", ""},
+		{"SELECT error('x') AS u, count(*) AS c FROM m GROUP BY ALL", 1, "error is not a function", ""},
+	} {
+		c.check(t, "k.sql", trial(trialModel, c.sql))
+	}
+}
+
+func TestRefusedModels(t *testing.T) {
+	for _, c := range []refusal{
+		{"SELECT\nid FROM\nsrc WHERE (", 3, "syntax error", ""},
+		{"SELECT id FROM src, src AS o", 1, "a join", ""},
+		{"SELECT id FROM other", 1, "the model reads other", "FROM src"},
+		{"SELECT id FROM read_json('x.json')", 1, "reads its source src and nothing else", ""},
+		{"SELECT id FROM (SELECT * FROM src)", 1, "reads its source src and nothing else", ""},
+		{"SELECT 1 AS a", 1, "reads its source src and nothing else", ""},
+		{"SELECT id FROM src\nWHERE n > 0", 2, "WHERE is not possible in a model", "_reject"},
+		{"SELECT id FROM src\nGROUP BY id", 2, "GROUP BY is not possible in a model", ""},
+		{"SELECT id FROM src GROUP BY ALL", 1, "GROUP BY is not possible in a model", ""},
+		{"SELECT id, count(*) AS c FROM src", 1, "the aggregate count_star is not possible", "metric"},
+		{"SELECT sum(n) AS s FROM src", 1, "the aggregate sum", ""},
+		{"SELECT DISTINCT id FROM src", 1, "SELECT DISTINCT", ""},
+		{"SELECT id FROM src ORDER BY id", 1, "ORDER BY", ""},
+		{"SELECT id FROM src LIMIT 1", 1, "LIMIT", ""},
+		{"SELECT id FROM src UNION ALL SELECT id FROM src", 1, "UNION", ""},
+		{"WITH a AS (SELECT 1) SELECT id FROM src", 1, "WITH", ""},
+		{"SELECT id,\nrow_number() OVER () AS r FROM src", 2, "a window function", ""},
+		{"SELECT unnest(tags) AS t FROM src", 1, "unnest makes several rows", "keeps the list"},
+		{"SELECT regexp_split_to_table(id, ',') AS t FROM src", 1, "regexp_split_to_table makes several rows", ""},
+		{"SELECT (SELECT 1) AS a FROM src", 1, "a subquery", ""},
+		{"SELECT id, now() AS t FROM src", 1, "now is not a function", ""},
+		{"SELECT id, current_date AS t FROM src", 1, "current_date is not a function", ""},
+		{"SELECT id, uuid() AS t FROM src", 1, "uuid is not a function", ""},
+		{"SELECT id, n + 1 FROM src", 1, "has no name", ""},
+		{"SELECT id, n AS ID FROM src", 1, "two columns are named ID", ""},
+		{"SELECT id, n AS _period FROM src", 1, `"_period" is no name`, ""},
+		{"SELECT id, n AS _offset FROM src", 1, "_offset is not the source's", ""},
+		{"SELECT id, 0 AS _partition FROM src", 1, "_partition is not the source's", ""},
+		{"SELECT id, nope FROM src", 1, "there is no column nope", "id, n, x, b, tags"},
+		{"SELECT id, n + b AS c FROM src", 1, "", ""},
+		{"SELECT id, {'a': n} AS c FROM src", 1, "the column c is STRUCT(a BIGINT)", "to_json"},
+		{"SELECT id, INTERVAL 1 day AS c FROM src", 1, "the column c is INTERVAL", ""},
+		{"SELECT id, n > 0 AS _reject FROM src", 1, "_reject is BOOLEAN", "reason"},
+		{"SELECT COLUMNS('i.*') FROM src", 1, "this kind of *", ""},
+		{"SELECT * REPLACE (1 AS n) FROM src", 1, "this kind of *", ""},
+		{"SELECT id, ? AS c FROM src", 1, "no parameter", ""},
+	} {
+		c.check(t, "m.sql", trial(c.sql, "SELECT count(*) AS c FROM m"))
+	}
+}
+
+func TestAcceptedMetrics(t *testing.T) {
+	for _, sql := range []string{
+		"SELECT id, count(*) AS c FROM m GROUP BY 1",
+		"SELECT upper(id) AS id, count(*) AS c FROM m GROUP BY upper(id)",
+		"SELECT id AS who, count(*) AS c FROM m AS r WHERE r.n > 0 GROUP BY who",
+		"select M.ID, COUNT(*) as C from M group by all;",
+		"SELECT count(*) AS c FROM m GROUP BY id",
+		"SELECT id, n % 2 AS odd FROM m GROUP BY ALL",
+		"SELECT count(*) AS c, c * 2 AS twice, round(twice / 3, 1) AS rounded FROM m",
+		"SELECT id, upper(id) AS up, length(id) * count(*) AS letters FROM m GROUP BY id",
+		"SELECT id, ts::DATE AS day, extract(hour FROM ts) AS hour, count(*) AS c FROM m GROUP BY ALL",
+		"SELECT t.tag, s.other, count(*) AS c FROM m, unnest(tags) AS t(tag), unnest(list_distinct(m.tags)) AS s(other) GROUP BY ALL",
+		"SELECT tag, count(*) AS c FROM m CROSS JOIN unnest(tags) AS tag GROUP BY tag",
+		"SELECT x, count(*) AS c, max(x) AS top, coalesce(max(x), min(x)) AS any FROM m GROUP BY x",
+		"SELECT b, CASE WHEN b THEN 'yes' ELSE 'no' END AS said, CASE WHEN b THEN count(*) END AS c FROM m GROUP BY b",
+		"SELECT id, CASE count(*) WHEN 1 THEN 'one' WHEN 2 THEN 'two' END AS c FROM m GROUP BY id",
+		"SELECT id, max(ts) > '2026-01-01' AS late, max(id) NOT IN ('a', 'b') AS other FROM m GROUP BY id",
+		"SELECT id, count(*) FILTER (n > 0) FILTER_ME FROM m GROUP BY id",
+		"SELECT list_transform(tags, lambda t: upper(t))[1] AS first_tag, count(*) AS c FROM m GROUP BY ALL",
+		"SELECT o ->> 'a' AS a, o->'b'->>'c' AS c, count(*) AS n FROM m GROUP BY ALL",
+		"SELECT _partition, max(_offset) AS last FROM m GROUP BY _partition",
+		"SELECT id, nullif(count(*), 0) AS c, greatest(count(*), sum(n), 1.5) AS g, least(max(id), 'z') AS l FROM m GROUP BY id",
+		"SELECT id, NULL AS nothing, 'x' AS label, 1.50 AS price, count(*) AS c FROM m GROUP BY id",
+		"SELECT id, min(DISTINCT n) AS c, mean(n) AS d, count() AS e FROM m GROUP BY id",
+		"SELECT id, sum(n) IS NULL AS none, sum(n) IS NOT DISTINCT FROM 1 AS one FROM m GROUP BY id",
+		"SELECT id, sum(CASE WHEN b THEN n ELSE 0 END) AS c, sum(n::DECIMAL(12, 4) * 2) AS d FROM m GROUP BY id",
+	} {
+		p, faults, err := plan.Compile(t.Context(), trial(trialModel, sql))
+		if err != nil || p == nil {
+			t.Errorf("%s\n refused: %v %v", sql, faults, err)
+		}
+	}
+}

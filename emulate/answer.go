@@ -1,6 +1,8 @@
 package emulate
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +19,8 @@ const noAnswer = 0
 
 // maxAnswer is how many bytes an answer may have: that of the largest bulk, all refused, has less.
 const maxAnswer = 256 << 20
+
+const checkURL = "Check that the URL is the route of a source of a running Pinflow."
 
 // answer is what came back for one post.
 type answer struct {
@@ -79,7 +83,7 @@ func (p *sender) readReceipts(a *answer, body []byte) error {
 	}
 	if err != nil {
 		return &pinflow.Error{Op: "post to", On: p.to, Kind: pinflow.Invalid, Err: fmt.Errorf("the answer %q makes no sense: %w", excerpt(body), err),
-			Hint: "Check that the URL is the route of a source of a running Pinflow."}
+			Hint: checkURL}
 	}
 	return nil
 }
@@ -104,7 +108,11 @@ func (p *sender) refusesAll(resp *http.Response, why problem.Problem) error {
 }
 
 func (p *sender) failure(kind pinflow.Kind, why problem.Problem) error {
-	return &pinflow.Error{Op: "post to", On: p.to, Kind: kind, Err: reason(why), Hint: why.Hint}
+	hint := why.Hint
+	if hint == "" && kind != pinflow.Unavailable {
+		hint = checkURL
+	}
+	return &pinflow.Error{Op: "post to", On: p.to, Kind: kind, Err: reason(why), Hint: hint}
 }
 
 // of returns the answer for the i-th row of the post.
@@ -127,7 +135,12 @@ func (a *answer) of(i int) (item, error) {
 func reason(p problem.Problem) error {
 	switch {
 	case len(p.Errors) > 0:
-		return problem.Faults(p.Errors)
+		first := p.Errors[0]
+		text := cmp.Or(first.Path, "the row") + " " + first.Reason
+		if more := len(p.Errors) - 1; more > 0 {
+			text += fmt.Sprintf(" (and %d more faults)", more)
+		}
+		return errors.New(text)
 	case p.Detail != "":
 		return errors.New(p.Detail)
 	case p.Title != "":
@@ -139,6 +152,7 @@ func reason(p problem.Problem) error {
 // excerpt is the beginning of a body, for people.
 func excerpt(body []byte) string {
 	const most = 200
+	body = bytes.TrimSpace(body)
 	if len(body) > most {
 		return string(body[:most]) + "…"
 	}

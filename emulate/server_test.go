@@ -162,7 +162,7 @@ func checkOutcomes(t *testing.T, p *place, outcomes []Outcome, rows int, isBad f
 			t.Errorf("row %s: %v", o.Row, o.Err)
 		case o.Err == nil && (o.Position.Topic != "T" || p.taken[o.Position.Offset] != string(o.Row)):
 			t.Errorf("row %s has the receipt %v", o.Row, o.Position)
-		case o.Err != nil && !strings.Contains(o.Err.Error(), "/x: is bad"):
+		case o.Err != nil && !strings.Contains(o.Err.Error(), "/x is bad"):
 			t.Errorf("row %s was refused because of %v", o.Row, o.Err)
 		}
 	}

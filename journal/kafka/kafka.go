@@ -151,7 +151,7 @@ func (j *Journal) clientOptions() []kgo.Opt {
 // Produce. What comes meanwhile shares the next request, and so one sync to disk: with five under way, 32
 // callers got a tenth of the throughput.
 func oneInFlight() *kversion.Versions {
-	v := kversion.Tip()
+	v := kversion.Stable()
 	v.SetMaxKeyVersion(int16(kmsg.Produce), 3)
 	return v
 }

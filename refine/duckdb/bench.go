@@ -1,0 +1,234 @@
+package duckdb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/internal/duck"
+)
+
+// bench is a place to work on one batch: a scratch database with a table for each model's rows and each
+// partial, and a connection on which SQL finds sources and models by their names. The tables are empty
+// between batches.
+type bench struct {
+	engine  *Engine
+	conn    *sql.Conn
+	scratch string
+	sources []*source // as in the plan
+	models  []*model
+	broken  bool // a table could not be emptied
+}
+
+// model is a model of the plan on a bench.
+type model struct {
+	*pinflow.PlannedModel
+	source   *source
+	table    string // qualified: _period, _topic, the columns, _reject
+	rows     string // qualified: the view that yields what the store keeps, "" if it keeps none
+	partials []partial
+	used     bool // the table is not empty
+}
+
+// partial is a partial of a metric on a bench.
+type partial struct {
+	pinflow.Partial
+	table   string // qualified
+	columns []pinflow.Column
+	used    bool
+}
+
+func (e *Engine) newBench(ctx context.Context) (*bench, error) {
+	fail := func(err error) error {
+		return &pinflow.Error{Op: "start live engine", On: e.plan.Generation, Kind: pinflow.KindOf(err), Err: err}
+	}
+	scratch, err := e.instance.Scratch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b := &bench{engine: e, scratch: scratch}
+	if b.conn, err = e.instance.DB.Conn(ctx); err == nil {
+		err = b.setUp(ctx)
+	}
+	if err != nil {
+		_ = b.close() // what matters is why it could not be set up
+		return nil, fail(err)
+	}
+	return b, nil
+}
+
+func (b *bench) setUp(ctx context.Context) error {
+	p := b.engine.plan
+	for i := range p.Sources {
+		s, err := newSource(fmt.Sprintf("pinflow_%s_%d", b.scratch, i), &p.Sources[i], b.engine.schemas[i], &b.engine.texts)
+		if err == nil {
+			err = s.register(ctx, b.conn, &p.Sources[i])
+		}
+		if err != nil {
+			return err
+		}
+		b.sources = append(b.sources, s)
+	}
+	for i := range p.Models {
+		m, err := b.newModel(&p.Models[i])
+		if err == nil {
+			err = b.setUpModel(ctx, m)
+		}
+		if err != nil {
+			return err
+		}
+		b.models = append(b.models, m)
+	}
+	return nil
+}
+
+func (b *bench) newModel(planned *pinflow.PlannedModel) (*model, error) {
+	p := b.engine.plan
+	at := slices.IndexFunc(p.Sources, func(s pinflow.PlannedSource) bool { return s.Name == planned.Source })
+	if at < 0 {
+		return nil, fmt.Errorf("the plan has no source %s", planned.Source)
+	}
+	m := &model{PlannedModel: planned, source: b.sources[at], table: b.scratch + "." + duck.Quote("model "+planned.Name)}
+	if planned.Table != "" {
+		m.rows = b.scratch + "." + duck.Quote("rows "+planned.Name)
+	}
+	for _, metric := range p.Metrics {
+		if metric.Model != planned.Name {
+			continue
+		}
+		for _, part := range metric.Partials {
+			t := p.Table(part.Table)
+			if t == nil {
+				return nil, fmt.Errorf("the plan has no table %s", part.Table)
+			}
+			columns := append([]pinflow.Column{{Name: "_period", Type: "BIGINT"}, {Name: "_shard", Type: "INTEGER"}}, t.Keys...)
+			for _, measure := range t.Measures {
+				columns = append(columns, measure.Column)
+			}
+			m.partials = append(m.partials, partial{Partial: part, table: b.scratch + "." + duck.Quote("partial "+part.Table), columns: columns})
+		}
+	}
+	return m, nil
+}
+
+// setUpModel makes a model's tables and views, and has DuckDB read every text, to find those it does not take.
+func (b *bench) setUpModel(ctx context.Context, m *model) error {
+	m.used = true
+	for i := range m.partials {
+		m.partials[i].used = true
+	}
+	if err := b.empty(ctx, m); err != nil {
+		return err
+	}
+	if err := b.show(ctx, m, ""); err != nil {
+		return err
+	}
+	if m.rows != "" {
+		if err := b.exec(ctx, "CREATE VIEW "+m.rows+" AS SELECT "+list(m.rowColumns())+" FROM "+m.table+" WHERE _reject IS NULL"); err != nil {
+			return err
+		}
+	}
+	texts := []string{m.SQL}
+	if m.Careful != "" {
+		texts = append(texts, m.Careful)
+	}
+	for _, p := range m.partials {
+		texts = append(texts, p.SQL)
+	}
+	for _, text := range texts {
+		if err := b.exec(ctx, "EXPLAIN "+text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// show makes the view by which partials know the model: its accepted rows, or those of them that a condition picks.
+func (b *bench) show(ctx context.Context, m *model, condition string) error {
+	if condition != "" {
+		condition = " AND " + condition
+	}
+	columns := append([]pinflow.Column{{Name: "_period"}}, m.Columns...)
+	return b.exec(ctx, "CREATE OR REPLACE TEMP VIEW "+duck.Quote(m.Name)+" AS SELECT "+list(columns)+" FROM "+m.table+" WHERE _reject IS NULL"+condition)
+}
+
+// empty makes the tables anew that a batch has used.
+func (b *bench) empty(ctx context.Context, m *model) error {
+	if m.used {
+		columns := append([]pinflow.Column{{Name: "_period", Type: "BIGINT"}, {Name: "_topic", Type: "VARCHAR"}}, m.Columns...)
+		columns = append(columns, pinflow.Column{Name: "_reject", Type: "VARCHAR"})
+		if err := b.createTable(ctx, m.table, columns); err != nil {
+			return err
+		}
+		m.used = false
+	}
+	for i := range m.partials {
+		p := &m.partials[i]
+		if !p.used {
+			continue
+		}
+		if err := b.createTable(ctx, p.table, p.columns); err != nil {
+			return err
+		}
+		p.used = false
+	}
+	return nil
+}
+
+func (b *bench) createTable(ctx context.Context, name string, columns []pinflow.Column) error {
+	parts := make([]string, len(columns))
+	for i, c := range columns {
+		parts[i] = duck.Quote(c.Name) + " " + c.Type
+	}
+	return b.exec(ctx, "CREATE OR REPLACE TABLE "+name+" ("+strings.Join(parts, ", ")+")")
+}
+
+func (b *bench) exec(ctx context.Context, statement string) error {
+	_, err := b.conn.ExecContext(ctx, statement)
+	return err
+}
+
+// finish empties the bench and gives it back; a bench that cannot be emptied is thrown away.
+func (b *bench) finish() {
+	engine := b.engine
+	for _, s := range b.sources {
+		s.unload()
+	}
+	ctx := context.Background() // must not be left half done
+	for _, m := range b.models {
+		if err := b.empty(ctx, m); err != nil {
+			b.broken = true
+		}
+	}
+	if b.broken {
+		_ = b.close() // there is nobody to tell, and the next one is new
+		b = nil
+	}
+	engine.give(b)
+}
+
+func (b *bench) close() error {
+	var err error
+	if b.conn != nil {
+		err = b.conn.Close()
+	}
+	return errors.Join(err, b.engine.instance.Detach(context.Background(), b.scratch))
+}
+
+// rowColumns are those of the rows that the store keeps.
+func (m *model) rowColumns() []pinflow.Column {
+	return append([]pinflow.Column{{Name: "_period", Type: "BIGINT"}, {Name: "_topic", Type: "VARCHAR"}}, m.Columns...)
+}
+
+// list writes the names of columns.
+func list(columns []pinflow.Column) string {
+	names := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = duck.Quote(c.Name)
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,144 @@
+package duckdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/duckdb/duckdb-go/v2"
+	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/internal/duck"
+)
+
+// refine computes the delta of a batch. Its tables are the bench's, until finish.
+func (b *bench) refine(ctx context.Context, in pinflow.Batch) (pinflow.Delta, error) {
+	delta := pinflow.Delta{Generation: b.engine.plan.Generation}
+	for _, s := range in.Slices {
+		delta.Advances = append(delta.Advances, pinflow.Advance{TopicPartition: s.TopicPartition, Start: s.Start, End: s.End, Period: s.Floor})
+	}
+	all, err := bySource(b.engine.plan, in)
+	if err != nil {
+		return delta, err
+	}
+	for i := range all {
+		b.sources[i].load(all[i])
+	}
+	var rejected rejects
+	for _, m := range b.models {
+		if m.source.numbered.n == 0 {
+			continue
+		}
+		added, err := b.refineModel(ctx, m, &rejected)
+		if err != nil {
+			return delta, b.failure(ctx, m, err)
+		}
+		delta.Added = append(delta.Added, added...)
+	}
+	if len(rejected) > 0 {
+		delta.Added = append(delta.Added, pinflow.Addition{Table: pinflow.RejectsTable().Name, Rows: rejected})
+	}
+	return delta, nil
+}
+
+// failure says what a failed statement means to the caller.
+func (b *bench) failure(ctx context.Context, m *model, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	out := &pinflow.Error{Op: "refine", On: m.Name, Kind: pinflow.KindOf(err), Err: err}
+	var e *duckdb.Error
+	if errors.As(err, &e) && e.Type == duckdb.ErrorTypeOutOfMemory {
+		out.Kind, out.Hint = pinflow.Unavailable, "Give DuckDB more memory, or the batches fewer records."
+	}
+	return out
+}
+
+// refineModel cleans the records of a model's source and computes the partials over the rows.
+func (b *bench) refineModel(ctx context.Context, m *model, rejected *rejects) ([]pinflow.Addition, error) {
+	failed := map[int]string{}
+	err := b.clean(ctx, m, m.SQL, 0, m.source.numbered.n, failed)
+	if err == nil {
+		err = b.addPartials(ctx, m, failed)
+	}
+	if err == nil {
+		err = b.findRejects(ctx, m, failed, rejected)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return m.additions(b.engine.instance), nil
+}
+
+// clean inserts the rows of the records numbered from to to into the model's table. If a record makes the SQL
+// fail, the careful text is tried, and then ever fewer records, until those that fail alone are found.
+func (b *bench) clean(ctx context.Context, m *model, text string, from, to int, failed map[int]string) error {
+	err := b.insertRows(ctx, m, text, from, to)
+	switch {
+	case err == nil || !ofRecord(err):
+		return err
+	case m.Careful != "" && text != m.Careful:
+		return b.clean(ctx, m, m.Careful, from, to, failed)
+	case to-from == 1:
+		failed[from] = message(err)
+		return nil
+	}
+	half := from + (to-from)/2
+	if err := b.clean(ctx, m, text, from, half, failed); err != nil {
+		return err
+	}
+	return b.clean(ctx, m, text, half, to, failed)
+}
+
+// insertRows runs cleaning over some records. The period of a row is mostly that of all records; else it is
+// looked up by the record that the row is of.
+func (b *bench) insertRows(ctx context.Context, m *model, text string, from, to int) error {
+	s := m.source
+	s.from, s.to = from, to
+	defer s.settle()
+	m.used = true
+	period, join := "", ""
+	if p, one := s.numbered.period(); one {
+		period = strconv.FormatInt(int64(p), 10)
+	} else {
+		period = "p._period"
+		join = " JOIN " + s.name + "() p ON m._partition = p._partition AND m._offset = p._offset"
+	}
+	names := make([]string, len(m.Columns))
+	for i, c := range m.Columns {
+		names[i] = "m." + duck.Quote(c.Name)
+	}
+	return b.exec(ctx, fmt.Sprintf("INSERT INTO %s SELECT %s, %s, %s, m._reject FROM (%s) m%s",
+		m.table, period, duck.Literal(s.numbered.slices[0].Topic), strings.Join(names, ", "), text, join))
+}
+
+// ofRecord tells whether an error is what a record's values can cause. Any other (no memory, no connection)
+// says nothing of records and must reject none.
+func ofRecord(err error) bool {
+	var e *duckdb.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Type {
+	case duckdb.ErrorTypeOutOfRange, duckdb.ErrorTypeConversion, duckdb.ErrorTypeDecimal, duckdb.ErrorTypeMismatchType,
+		duckdb.ErrorTypeDivideByZero, duckdb.ErrorTypeInvalidInput, duckdb.ErrorTypeInvalid, duckdb.ErrorTypeObjectSize:
+		return true
+	}
+	return false
+}
+
+const maxReason = 1000 // bytes
+
+// message is a reason made of an error: its first line, bounded.
+func message(err error) string {
+	text, _, _ := strings.Cut(err.Error(), "\n")
+	return bounded(text)
+}
+
+func bounded(reason string) string {
+	if len(reason) <= maxReason {
+		return reason
+	}
+	return strings.ToValidUTF8(reason[:maxReason], "") + "…"
+}

@@ -1,0 +1,137 @@
+package duckdb
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/internal/duck"
+)
+
+// addPartials computes all partials over a model's rows. Rows for which one cannot be computed are rejected first.
+func (b *bench) addPartials(ctx context.Context, m *model, failed map[int]string) error {
+	for i := 0; i < len(m.partials); {
+		err := b.addPartial(ctx, &m.partials[i])
+		switch {
+		case err == nil:
+			i++
+		case !ofRecord(err):
+			return err
+		default:
+			if err := b.rejectRows(ctx, m, &m.partials[i], failed, err); err != nil {
+				return err
+			}
+			if err := b.emptyPartials(ctx, m); err != nil {
+				return err
+			}
+			i = 0 // the rejected rows are in none of them
+		}
+	}
+	return nil
+}
+
+func (b *bench) addPartial(ctx context.Context, p *partial) error {
+	done, err := b.conn.ExecContext(ctx, "INSERT INTO "+p.table+" "+p.SQL)
+	if err != nil {
+		return err
+	}
+	n, err := done.RowsAffected()
+	p.used = n > 0
+	return err
+}
+
+func (b *bench) emptyPartials(ctx context.Context, m *model) error {
+	used := m.used
+	m.used = false
+	err := b.empty(ctx, m)
+	m.used = used
+	return err
+}
+
+// rejectRows finds the rows for which a partial fails alone and rejects them.
+func (b *bench) rejectRows(ctx context.Context, m *model, p *partial, failed map[int]string, why error) error {
+	var rows int64
+	if err := b.conn.QueryRowContext(ctx, "SELECT count(*) FROM "+m.table).Scan(&rows); err != nil {
+		return err
+	}
+	culprits := map[int64]string{}
+	if err := b.search(ctx, m, p, 0, rows, culprits); err != nil {
+		return err
+	}
+	if err := b.show(ctx, m, ""); err != nil {
+		return err
+	}
+	if len(culprits) == 0 {
+		return fmt.Errorf("the records of the batch together are too much for %s: %w", p.Table, why)
+	}
+	for row, reason := range culprits {
+		var partition int32
+		var offset int64
+		if err := b.conn.QueryRowContext(ctx, "SELECT _partition, _offset FROM "+m.table+" WHERE rowid = ?", row).Scan(&partition, &offset); err != nil {
+			return err
+		}
+		number, err := m.source.numbered.find(partition, offset)
+		if err != nil {
+			return err
+		}
+		failed[number] = reason
+		if _, err := b.conn.ExecContext(ctx, "DELETE FROM "+m.table+" WHERE rowid = ?", row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// search computes a partial over the rows numbered from to to, and over halves of them where it fails.
+func (b *bench) search(ctx context.Context, m *model, p *partial, from, to int64, culprits map[int64]string) error {
+	if from == to {
+		return nil
+	}
+	if err := b.show(ctx, m, fmt.Sprintf("rowid >= %d AND rowid < %d", from, to)); err != nil {
+		return err
+	}
+	err := b.try(ctx, p)
+	switch {
+	case err == nil || !ofRecord(err):
+		return err
+	case to-from == 1:
+		culprits[from] = message(err)
+		return nil
+	}
+	half := from + (to-from)/2
+	if err := b.search(ctx, m, p, from, half, culprits); err != nil {
+		return err
+	}
+	return b.search(ctx, m, p, half, to, culprits)
+}
+
+// try computes a partial and forgets it.
+func (b *bench) try(ctx context.Context, p *partial) error {
+	rows, err := b.conn.QueryContext(ctx, p.SQL)
+	if err != nil {
+		return err
+	}
+	return drain(rows)
+}
+
+func drain(rows *sql.Rows) error {
+	defer rows.Close()
+	for rows.Next() {
+	}
+	return rows.Err()
+}
+
+// additions are the tables that have rows.
+func (m *model) additions(instance *duck.Instance) []pinflow.Addition {
+	var added []pinflow.Addition
+	if m.rows != "" {
+		added = append(added, pinflow.Addition{Table: m.Table, Rows: &duck.Table{Instance: instance, Name: m.rows, Columns: m.rowColumns()}})
+	}
+	for i := range m.partials {
+		if p := &m.partials[i]; p.used {
+			added = append(added, pinflow.Addition{Table: p.Partial.Table, Rows: &duck.Table{Instance: instance, Name: p.table, Columns: p.columns}})
+		}
+	}
+	return added
+}

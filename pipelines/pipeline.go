@@ -23,7 +23,11 @@ func (l *loader) pipeline() {
 	if !ok {
 		return
 	}
-	fields := document.fields("name", "sources", "models")
+	fields, ok := document.fields("name", "sources", "models")
+	if !ok {
+		return
+	}
+	l.sources, l.models = map[string]bool{}, map[string]bool{}
 	if name, ok := fields["name"]; ok {
 		l.def.Name = name.text()
 	}
@@ -35,25 +39,27 @@ func (l *loader) pipeline() {
 		name.fault("the pipeline cannot be named "+quote(l.def.Name), nameHint)
 	}
 	taken := names{}
-	for _, item := range fields["sources"].items() {
+	sources, models := fields["sources"].items(), fields["models"].items()
+	for _, item := range sources {
 		l.source(item, taken)
 	}
-	for _, item := range fields["models"].items() {
+	for _, item := range models {
 		l.model(item, taken)
 	}
-	if len(l.def.Sources) == 0 {
+	if len(sources) == 0 {
 		document.fault("the pipeline has no sources", "Add one to sources: name, route, topic, key and schema.")
 	}
-	if len(l.def.Models) == 0 {
+	if len(models) == 0 {
 		document.fault("the pipeline has no models", "Add one to models: name and from, with its SQL in models/NAME.sql.")
 	}
 }
 
 func (l *loader) source(e entry, taken names) {
-	fields := e.fields("name", "description", "route", "operation", "topic", "partitions", "key", "schema")
+	fields, _ := e.fields("name", "description", "route", "operation", "topic", "partitions", "key", "schema")
 	s := pinflow.Source{Name: fields["name"].text(), Description: fields["description"].text(), Route: fields["route"].text(),
 		Operation: fields["operation"].text(), Topic: fields["topic"].text(), Key: fields["key"].text(),
 		Partitions: fields["partitions"].integer(1, 1, maxPartitions), SchemaFile: fields["schema"].text()}
+	l.sources[s.Name] = true
 	if !l.named(e, fields["name"], s.Name, taken) {
 		return
 	}
@@ -73,11 +79,11 @@ func (l *loader) source(e entry, taken names) {
 	checkTopic(place(fields, "topic", e), s.Topic, taken)
 	schema := place(fields, "schema", e)
 	text, ok := l.read(s.SchemaFile, pipelineFile, schema.line)
-	if !ok {
-		return
+	s.SchemaFile = l.shown(s.SchemaFile)
+	if ok {
+		s.Schema = json.RawMessage(text)
 	}
-	s.Schema, s.SchemaFile = json.RawMessage(text), l.shown(s.SchemaFile)
-	if s.Key != "" && !hasProperty(text, s.Key) {
+	if ok && s.Key != "" && !hasProperty(text, s.Key) {
 		fields["key"].fault("the key "+quote(s.Key)+" is no property of the schema "+s.SchemaFile, "Name one of the schema's properties, or leave key out.")
 	}
 	l.def.Sources = append(l.def.Sources, s)
@@ -96,9 +102,10 @@ func hasProperty(schema, name string) bool {
 }
 
 func (l *loader) model(e entry, taken names) {
-	fields := e.fields("name", "from", "key", "keep", "rows")
+	fields, _ := e.fields("name", "from", "key", "keep", "rows")
 	m := pinflow.ModelScript{From: fields["from"].text(), Key: fields["key"].texts(), Keep: fields["keep"].text(), Rows: fields["rows"].text()}
 	m.Name = fields["name"].text()
+	l.models[m.Name] = true
 	if !l.named(e, fields["name"], m.Name, taken) {
 		return
 	}
@@ -116,15 +123,12 @@ func (l *loader) model(e entry, taken names) {
 		place(fields, "key", place(fields, "keep", e)).fault("models with a key are not possible yet", "Leave key and keep out: the model keeps one row per record.")
 		m.Key, m.Keep = nil, ""
 	}
-	if !l.hasSource(m.From) {
+	if !l.sources[m.From] {
 		place(fields, "from", e).fault("there is no source "+quote(m.From), "Name one of sources in from.")
 		return
 	}
 	file := path.Join("models", m.Name+".sql")
-	text, ok := l.read(file, pipelineFile, e.line)
-	if !ok {
-		return
-	}
+	text, _ := l.read(file, pipelineFile, e.line)
 	m.File, m.SQL, m.Description = l.shown(file), text, firstComment(text)
 	l.def.Models = append(l.def.Models, m)
 }
@@ -135,15 +139,6 @@ func place(fields map[string]entry, name string, owner entry) entry {
 		return f
 	}
 	return owner
-}
-
-func (l *loader) hasSource(name string) bool {
-	for _, s := range l.def.Sources {
-		if s.Name == name {
-			return true
-		}
-	}
-	return false
 }
 
 // named checks the name of a source or model; false if there is none to go on with.

@@ -49,8 +49,9 @@ func yamlError(err error) (line int, message string) {
 
 func (e entry) fault(message, hint string) { e.l.fault(e.file, e.line, message, hint) }
 
-// fields returns the entries of a mapping by name. Unknown and repeated ones are faults.
-func (e entry) fields(known ...string) map[string]entry {
+// fields returns the entries of a mapping by name; false with a fault noted if it is none. Unknown names are faults
+// (repeated ones are the parser's).
+func (e entry) fields(known ...string) (map[string]entry, bool) {
 	var pairs []*ast.MappingValueNode
 	switch v := e.value.(type) {
 	case *ast.MappingNode:
@@ -59,22 +60,19 @@ func (e entry) fields(known ...string) map[string]entry {
 		pairs = []*ast.MappingValueNode{v}
 	default:
 		e.fault(e.name()+" is not a mapping", "Write its fields as name: value, which are "+strings.Join(known, ", ")+".")
+		return nil, false
 	}
 	found := map[string]entry{}
 	for _, pair := range pairs {
 		name := strings.Trim(pair.Key.String(), `"'`)
 		field := entry{l: e.l, file: e.file, line: pair.Key.GetToken().Position.Line, what: strings.TrimPrefix(e.what+"."+name, "."), value: pair.Value}
-		_, repeated := found[name]
-		switch {
-		case repeated:
-			field.fault(field.what+" stands more than once", "Leave one of them.")
-		case !isOneOf(name, known):
-			field.fault("there is no field "+field.what, "There are "+strings.Join(known, ", ")+".")
-		default:
+		if isOneOf(name, known) {
 			found[name] = field
+			continue
 		}
+		field.fault("there is no field "+field.what, "There are "+strings.Join(known, ", ")+".")
 	}
-	return found
+	return found, true
 }
 
 func isOneOf(name string, known []string) bool {

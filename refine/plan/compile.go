@@ -86,6 +86,9 @@ func (c *compilation) compile(d *pinflow.Definition) {
 
 func (c *compilation) source(s pinflow.Source) {
 	schema, faults := posted.CompileSchema(s.SchemaFile, s.Schema)
+	if len(s.Schema) == 0 {
+		faults = []pinflow.Fault{{File: s.SchemaFile, Message: "the source " + s.Name + " has no schema", Hint: "Write a JSON Schema of its records into the file."}}
+	}
 	c.faults = append(c.faults, faults...)
 	if len(faults) > 0 {
 		c.broken[s.Name] = true

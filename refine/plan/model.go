@@ -41,6 +41,9 @@ func (c *compilation) model(f *file, m pinflow.ModelScript) *pinflow.PlannedMode
 		return nil
 	}
 	c.checkRowByRow(f, tree)
+	if c.broken[m.From] {
+		return nil
+	}
 	rel := c.modelFrom(f, tree, source)
 	if rel == nil {
 		return nil

@@ -251,3 +251,89 @@ func TestAcceptedMetrics(t *testing.T) {
 		}
 	}
 }
+
+// TestEveryFaultAtOnce: each file's faults are told, and what reads a broken one is not told of for that.
+func TestEveryFaultAtOnce(t *testing.T) {
+	d := trial(trialModel, "SELECT median(n) AS a, string_agg(id) AS b FROM m GROUP BY nope")
+	d.Sources = append(d.Sources, pinflow.Source{Name: "broken", Schema: []byte("{\n}"), SchemaFile: "broken.json"}, pinflow.Source{Name: "none", SchemaFile: "none.json"})
+	script := func(name, sql string) pinflow.Script {
+		return pinflow.Script{Name: name, File: name + ".sql", SQL: sql}
+	}
+	d.Models = append(d.Models,
+		pinflow.ModelScript{Script: script("over_broken", "SELECT a FROM broken"), From: "broken"},
+		pinflow.ModelScript{Script: script("where_broken", "SELECT a FROM none\nWHERE a"), From: "none"},
+		pinflow.ModelScript{Script: script("two", "-- ünïcödé: ÄÖÜäöü\nSELECT random() AS r,\nnow() AS n,\n nope FROM src"), From: "src"},
+		pinflow.ModelScript{Script: script("nowhere", "SELECT 1"), From: "nowhere"},
+		pinflow.ModelScript{Script: script("keyed", "SELECT id FROM src"), From: "src", Key: []string{"id"}})
+	d.Metrics = append(d.Metrics, script("fine", "SELECT count(*) AS c FROM m"), script("over_two", "SELECT count(nope) AS c FROM two"),
+		script("m", "SELECT count(*) AS c FROM m"), script("Bad__Name", "SELECT count(*) AS c FROM m"), script("rejects", "SELECT count(*) AS c FROM m"))
+	_, faults, err := plan.Compile(t.Context(), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range faults {
+		text, _, _ := strings.Cut(f.String(), " (")
+		got = append(got, text)
+	}
+	want := []string{
+		"broken.json:1: the schema has no properties", "none.json: the source none has no schema",
+		"m.sql: the name m is taken", "Bad__Name.sql: Bad__Name is no name for a metric", "rejects.sql: the name rejects is taken",
+		"where_broken.sql:2: WHERE is not possible in a model",
+		"two.sql:2: random is not a function of the record", "two.sql:3: now is not a function of the record", "two.sql:4: there is no column nope",
+		"nowhere.sql: there is no source nowhere", "keyed.sql: models with a key are not possible yet",
+		"k.sql:1: there is no column nope",
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s\n\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// TestGenerationNamesWhatDecidesNumbers: not comments, layout or descriptions.
+func TestGenerationNamesWhatDecidesNumbers(t *testing.T) {
+	of := func(change func(*pinflow.Definition)) string {
+		d := trial(trialModel, "SELECT id, count(*) AS c FROM m GROUP BY id")
+		change(d)
+		return compile(t, d).Generation
+	}
+	base := of(func(*pinflow.Definition) {})
+	for name, change := range map[string]func(*pinflow.Definition){
+		"comment": func(d *pinflow.Definition) {
+			d.Metrics[0].SQL = "-- Counts.\nselect  id, count(*)  as c\nfrom m group by all;"
+		},
+		"description": func(d *pinflow.Definition) { d.Metrics[0].Description, d.Sources[0].Description = "x", "y" },
+		"files": func(d *pinflow.Definition) {
+			d.Metrics[0].File, d.Models[0].File, d.Sources[0].SchemaFile = "x", "y", "z"
+		},
+		"route": func(d *pinflow.Definition) { d.Sources[0].Route, d.Sources[0].Operation = "/x/", "Post it" },
+		"layout": func(d *pinflow.Definition) {
+			d.Sources[0].Schema = []byte(strings.ReplaceAll(trialSchema, ", ", ",\n  "))
+		},
+	} {
+		if got := of(change); got != base {
+			t.Errorf("%s changes the generation from %s to %s", name, base, got)
+		}
+	}
+	seen := map[string]string{base: "base"}
+	for name, change := range map[string]func(*pinflow.Definition){
+		"metric": func(d *pinflow.Definition) { d.Metrics[0].SQL = "SELECT id, count(n) AS c FROM m GROUP BY id" },
+		"name":   func(d *pinflow.Definition) { d.Metrics[0].Name = "other" },
+		"model": func(d *pinflow.Definition) {
+			d.Models[0].SQL = strings.Replace(trialModel, "id, n, ", "id, n + 1 AS n, ", 1)
+		},
+		"rows":       func(d *pinflow.Definition) { d.Models[0].Rows = "recent" },
+		"topic":      func(d *pinflow.Definition) { d.Sources[0].Topic = "u" },
+		"partitions": func(d *pinflow.Definition) { d.Sources[0].Partitions = 2 },
+		"key":        func(d *pinflow.Definition) { d.Sources[0].Key = "id" },
+		"schema": func(d *pinflow.Definition) {
+			d.Sources[0].Schema = []byte(strings.Replace(trialSchema, `{"properties"`, `{"required": ["id"], "properties"`, 1))
+		},
+		"pipeline": func(d *pinflow.Definition) { d.Name = "other" },
+	} {
+		got := of(change)
+		if other, ok := seen[got]; ok {
+			t.Errorf("%s has the generation of %s", name, other)
+		}
+		seen[got] = name
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -138,11 +139,22 @@ func (j *Journal) deal(f func(pinflow.TopicPartition) bool) {
 			continue
 		}
 		delete(j.want, tp)
-		if len(j.group) > 0 {
-			j.want[tp] = j.group[j.random.IntN(len(j.group))]
+		if readers := j.readers(tp); len(readers) > 0 {
+			j.want[tp] = readers[j.random.IntN(len(readers))]
 		}
 	}
 	j.cond.Broadcast()
+}
+
+// readers are the members that have subscribed to the partition's topic.
+func (j *Journal) readers(tp pinflow.TopicPartition) []*member {
+	var readers []*member
+	for _, m := range j.group {
+		if slices.Contains(m.topics, tp.Topic) {
+			readers = append(readers, m)
+		}
+	}
+	return readers
 }
 
 // Steal takes a partition away from its member, as from one that was not heard of for too long, and gives it
@@ -150,15 +162,15 @@ func (j *Journal) deal(f func(pinflow.TopicPartition) bool) {
 func (j *Journal) Steal(tp pinflow.TopicPartition, notice time.Duration) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	old := j.owner[tp]
-	if old == nil || len(j.group) < 2 {
+	old, readers := j.owner[tp], j.readers(tp)
+	if old == nil || len(readers) < 2 {
 		return
 	}
 	old.blindUntil = time.Now().Add(notice)
 	time.AfterFunc(notice, j.cond.Broadcast)
 	delete(j.owner, tp)
 	for j.want[tp] == old {
-		j.want[tp] = j.group[j.random.IntN(len(j.group))]
+		j.want[tp] = readers[j.random.IntN(len(readers))]
 	}
 	j.cond.Broadcast()
 }

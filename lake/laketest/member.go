@@ -13,6 +13,7 @@ type member struct {
 	j          *Journal
 	a          pinflow.Assignee
 	ctx        context.Context
+	topics     []string
 	position   map[pinflow.TopicPartition]int64 // what it reads, by right or still believing so
 	again      []pinflow.TopicPartition
 	blindUntil time.Time // it does not learn before then what it has lost
@@ -53,7 +54,7 @@ func (c *Client) Subscribe(ctx context.Context, _ string, topics []string, a pin
 	if c.dead {
 		return nil, &pinflow.Error{Op: "subscribe", Kind: pinflow.Unavailable, Err: errFault}
 	}
-	m := &member{j: j, a: a, ctx: ctx, position: map[pinflow.TopicPartition]int64{}, ended: make(chan struct{})}
+	m := &member{j: j, a: a, ctx: ctx, topics: topics, position: map[pinflow.TopicPartition]int64{}, ended: make(chan struct{})}
 	c.m = m
 	j.group = append(j.group, m)
 	j.deal(func(tp pinflow.TopicPartition) bool { return j.want[tp] == nil || j.random.IntN(len(j.group)) == 0 })

@@ -123,3 +123,22 @@ func TestFileNameHidesNoSchema(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestDecimalsKeepTheirPlaces(t *testing.T) {
+	i := open(t, duck.Options{})
+	rows, err := i.DB.Query("SELECT v, v::VARCHAR FROM (SELECT (unnest([0, 1, -1, 5, -50, 100, 99999]) * p)::DECIMAL(38,4) AS v FROM (VALUES (1.00), (0.01), (0.50)) AS t(p))")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	err = duck.EachRow(rows, func(row []any) error {
+		n++
+		if row[0] != row[1] {
+			t.Errorf("got %v, want %v", row[0], row[1])
+		}
+		return nil
+	})
+	if err != nil || n != 21 {
+		t.Errorf("%d rows, %v", n, err)
+	}
+}

@@ -70,7 +70,7 @@ func EachRow(rows *sql.Rows, f func(row []any) error) error {
 func Value(v any) any {
 	switch v := v.(type) {
 	case duckdb.Decimal:
-		return v.String()
+		return decimalText(v)
 	case int8:
 		return int32(v)
 	case int16:
@@ -99,4 +99,20 @@ func Value(v any) any {
 		return string(text)
 	}
 	return v
+}
+
+// decimalText is a DECIMAL with all the places of its type, as DuckDB writes it; the driver's own text drops zeros.
+func decimalText(d duckdb.Decimal) string {
+	digits := new(big.Int).Abs(d.Value).String()
+	places := int(d.Scale)
+	if missing := places + 1 - len(digits); missing > 0 {
+		digits = strings.Repeat("0", missing) + digits
+	}
+	if places > 0 {
+		digits = digits[:len(digits)-places] + "." + digits[len(digits)-places:]
+	}
+	if d.Value.Sign() < 0 {
+		return "-" + digits
+	}
+	return digits
 }

@@ -52,8 +52,10 @@ func (s *Store) Positions(ctx context.Context) (map[pinflow.TopicPartition]pinfl
 
 const ofCurrent = "WHERE generation = (SELECT current FROM _pinflow.store)"
 
+// querier is what reads: the database, a connection of it, or a transaction.
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
 func progress(ctx context.Context, q querier, where string, args ...any) (map[pinflow.TopicPartition]pinflow.Progress, error) {

@@ -3,6 +3,7 @@ package duckdb
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"strings"
@@ -65,17 +66,11 @@ func tooSlow(ctx context.Context, op, on string, err error) error {
 
 // read runs q in one transaction, and so on one snapshot, with the positions.
 func (s *Store) read(ctx context.Context, q pinflow.Query) (*pinflow.Result, error) {
-	conn, err := s.db.Conn(ctx)
+	tx, end, err := s.snapshot(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer conn.Close()
-	// As in write, the statements end with ctx and the transaction ends here. It is read only, whatever the SQL says.
-	tx, err := conn.BeginTx(context.WithoutCancel(ctx), &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = tx.Rollback() }() // nothing was written
+	defer end()
 	positions, err := progress(ctx, tx, ofCurrent)
 	if err != nil {
 		return nil, err
@@ -101,8 +96,27 @@ func (s *Store) read(ctx context.Context, q pinflow.Query) (*pinflow.Result, err
 	return result, s.collect(ctx, rows, q.MaxRows, result)
 }
 
+// snapshot begins a transaction that can only read, whatever the SQL says, and returns its connection and its end.
+func (s *Store) snapshot(ctx context.Context) (*sql.Conn, func(), error) {
+	conn, err := s.db.Conn(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	// Beginning and end do not end with ctx, so that the connection's next user finds no transaction.
+	whole := context.WithoutCancel(ctx)
+	if _, err := conn.ExecContext(whole, "BEGIN TRANSACTION READ ONLY"); err != nil {
+		return nil, nil, errors.Join(err, conn.Close())
+	}
+	return conn, func() {
+		if _, err := conn.ExecContext(whole, "ROLLBACK"); err != nil {
+			_ = conn.Raw(func(any) error { return driver.ErrBadConn }) // the pool drops it
+		}
+		_ = conn.Close()
+	}, nil
+}
+
 // compose returns what to read from, the values bound in it, and what follows it.
-func (s *Store) compose(ctx context.Context, tx *sql.Tx, q pinflow.Query) (from string, args []any, tail string, err error) {
+func (s *Store) compose(ctx context.Context, tx querier, q pinflow.Query) (from string, args []any, tail string, err error) {
 	if q.View == "" {
 		from, err = selectOnly(ctx, tx, q.SQL)
 		return from, nil, "", err
@@ -138,7 +152,7 @@ func (s *Store) compose(ctx context.Context, tx *sql.Tx, q pinflow.Query) (from 
 }
 
 // viewName returns the view's name, qualified and quoted; NotFound names the views that there are.
-func viewName(ctx context.Context, tx *sql.Tx, view string) (string, error) {
+func viewName(ctx context.Context, tx querier, view string) (string, error) {
 	rows, err := tx.QueryContext(ctx, `SELECT view_name, schema_name FROM duckdb_views() WHERE database_name = current_database()
 		AND NOT internal AND schema_name = (SELECT pipeline FROM _pinflow.store) ORDER BY view_name`)
 	if err != nil {
@@ -165,7 +179,7 @@ func viewName(ctx context.Context, tx *sql.Tx, view string) (string, error) {
 }
 
 // describe returns the columns of what stands behind FROM.
-func describe(ctx context.Context, tx *sql.Tx, from string, args []any) ([]pinflow.Column, error) {
+func describe(ctx context.Context, tx querier, from string, args []any) ([]pinflow.Column, error) {
 	rows, err := tx.QueryContext(ctx, "DESCRIBE SELECT * FROM "+from, args...)
 	if err != nil {
 		return nil, err

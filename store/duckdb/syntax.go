@@ -2,7 +2,6 @@ package duckdb
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"reflect"
@@ -21,7 +20,7 @@ type parsed struct {
 }
 
 // parse has DuckDB parse a text. Anything but SELECTs is an Invalid error.
-func parse(ctx context.Context, tx *sql.Tx, on, text string) (*parsed, error) {
+func parse(ctx context.Context, tx querier, on, text string) (*parsed, error) {
 	if len(text) > maxSQL {
 		return nil, invalid("query", on, "", fmt.Errorf("it is longer than %d KiB", maxSQL>>10))
 	}
@@ -42,7 +41,7 @@ func parse(ctx context.Context, tx *sql.Tx, on, text string) (*parsed, error) {
 
 // selectOnly checks that text is exactly one SELECT that changes nothing and reads no files, and returns it as a FROM
 // clause, named and in brackets.
-func selectOnly(ctx context.Context, tx *sql.Tx, text string) (string, error) {
+func selectOnly(ctx context.Context, tx querier, text string) (string, error) {
 	whole, err := parse(ctx, tx, "SQL", text)
 	if err != nil {
 		return "", err
@@ -62,7 +61,7 @@ func selectOnly(ctx context.Context, tx *sql.Tx, text string) (string, error) {
 
 // withoutSemicolon cuts text before the semicolon that ends its one statement, which would stand inside the brackets. Which
 // one that is only the parser knows: what stands before it is the same SELECT.
-func withoutSemicolon(ctx context.Context, tx *sql.Tx, text string, whole *parsed) (string, error) {
+func withoutSemicolon(ctx context.Context, tx querier, text string, whole *parsed) (string, error) {
 	head := text
 	for range 16 {
 		p, err := parse(ctx, tx, "SQL", head)
@@ -81,7 +80,7 @@ func withoutSemicolon(ctx context.Context, tx *sql.Tx, text string, whole *parse
 }
 
 // checkExpression checks that text is one expression and nothing else, however it is put between brackets.
-func checkExpression(ctx context.Context, tx *sql.Tx, text string) error {
+func checkExpression(ctx context.Context, tx querier, text string) error {
 	const on = "where"
 	p, err := parse(ctx, tx, on, "SELECT\n"+text)
 	if err != nil {

@@ -2,7 +2,6 @@ package duckdb
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"math/big"
 	"slices"
@@ -20,7 +19,7 @@ func operator(op string) (string, bool) {
 }
 
 // filter returns a condition's SQL with a parameter in it, and the parameter's value.
-func filter(ctx context.Context, tx *sql.Tx, columns []pinflow.Column, f pinflow.Condition) (string, any, error) {
+func filter(ctx context.Context, tx querier, columns []pinflow.Column, f pinflow.Condition) (string, any, error) {
 	c, err := column(columns, f.Column)
 	if err != nil {
 		return "", nil, err

@@ -86,6 +86,15 @@ func (j *Journal) Truncate(tp pinflow.TopicPartition, start int64) {
 	l.start = min(max(l.start, start), l.end)
 }
 
+// Forget makes the log one that goes on at start, of which nothing before is known.
+func (j *Journal) Forget(tp pinflow.TopicPartition, start int64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	l := j.log(tp)
+	l.start, l.end = start, max(l.end, start)
+	j.cond.Broadcast()
+}
+
 // Records returns all that was ever appended to a partition.
 func (j *Journal) Records(tp pinflow.TopicPartition) []pinflow.Record {
 	j.mu.Lock()

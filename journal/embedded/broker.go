@@ -5,21 +5,30 @@
 //
 //   - A record is acknowledged once it is synced to disk. Records that come while a sync is under
 //     way share the next one, since each of a client's requests carries all that waits.
+//
 //   - Every record gets the broker's time when it is appended. kfake cannot store that as
 //     LogAppendTime (it would overwrite the time and leave a wrong CRC on disk, which costs the record at the
 //     next start), so a batch is stored as one of CreateTime whose times are all the append time, and becomes
 //     LogAppendTime on its way to the reader. See stamp.go and wire.go.
+//
 //   - Requests by which kfake would drop records that the lake does not hold yet (DeleteRecords, retention and
 //     compaction by a topic's configs) are refused. Trim alone deletes, whole segments, and never the last of a
 //     partition: kfake would begin again at offset 0.
+//
 //   - A disk that is nearly full refuses appends with KAFKA_STORAGE_ERROR, since kfake would take the same batch,
 //     sent again after a failed write, for a duplicate and acknowledge it.
+//
 //   - CreateTopics is capped at version 4 and DescribeTopicPartitions left out: Kafka's own tools choke on kfake's
 //     answers to the newer ones.
 //
-// Known limits: kfake ignores an error of fsync itself (one of write is reported); after a crash it does not
-// know an idempotent producer's last batches any more, so that one which survives the crash and sends again
-// what was written but not acknowledged appends it twice; a transaction open at a crash is aborted.
+//   - After a crash kfake would not know an idempotent producer's last batches any more, and append twice what one
+//     that has survived sends again; and it would drop all that follows a damaged batch. See recover.go.
+//
+//   - A request that is too large or of no known kind ends its connection before kfake sees it, which would make room for
+//     the former and panic over the latter.
+//
+// Known limits: kfake ignores an error of fsync itself (one of write is reported); a transaction open at a crash is
+// aborted; the answer to a producer does not tell the append time.
 package embedded
 
 import (
@@ -92,6 +101,7 @@ type Broker struct {
 	addr    string
 	trim    sync.Mutex
 	close   sync.Once
+	closed  error // what Close said
 }
 
 // Open starts the broker on the log in Dir, whatever state a crash has left it in. Invalid if Listen is no
@@ -104,7 +114,11 @@ func Open(ctx context.Context, o Options) (*Broker, error) {
 	}
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		ln.Close()
-		return nil, &pinflow.Error{Op: "open embedded journal", On: o.Dir, Kind: pinflow.Internal, Err: err}
+		return nil, opening(o.Dir, err)
+	}
+	if err := inspect(o.Dir); err != nil {
+		ln.Close()
+		return nil, opening(o.Dir, err)
 	}
 	cluster, err := kfake.NewCluster(
 		kfake.NumBrokers(1),
@@ -124,8 +138,7 @@ func Open(ctx context.Context, o Options) (*Broker, error) {
 	)
 	if err != nil {
 		ln.Close()
-		return nil, &pinflow.Error{Op: "open embedded journal", On: o.Dir, Kind: pinflow.Internal, Err: err,
-			Hint: "The folder does not hold a journal that this version can read."}
+		return nil, opening(o.Dir, err)
 	}
 	b := &Broker{o: o, cluster: cluster, addr: ln.Addr().String()}
 	b.control(ln)
@@ -138,14 +151,29 @@ func Open(ctx context.Context, o Options) (*Broker, error) {
 	return b, nil
 }
 
+// opening wraps why a folder cannot be opened.
+func opening(dir string, err error) error {
+	var e *pinflow.Error
+	if errors.As(err, &e) {
+		return err
+	}
+	return &pinflow.Error{Op: "open embedded journal", On: dir, Kind: pinflow.Internal, Err: err,
+		Hint: "The folder cannot be written, or does not hold a journal that this version can read."}
+}
+
 // Addr returns the host:port that clients connect to.
 func (b *Broker) Addr() string { return b.addr }
 
 // Close stops the broker: connections end, and all that a quick start needs is written. All that was
 // acknowledged is on disk anyway.
 func (b *Broker) Close() error {
-	b.close.Do(b.cluster.Close)
-	return nil
+	b.close.Do(func() {
+		b.cluster.Close()
+		if err := os.WriteFile(filepath.Join(b.o.Dir, closedMark), nil, 0o600); err != nil {
+			b.closed = &pinflow.Error{Op: "close embedded journal", On: b.o.Dir, Kind: pinflow.Internal, Err: err}
+		}
+	})
+	return b.closed
 }
 
 func listen(ctx context.Context, address string) (*listener, error) {
@@ -179,6 +207,6 @@ func versions() *kversion.Versions {
 }
 
 // partitionDir is where kfake keeps a partition's segments.
-func (b *Broker) partitionDir(tp pinflow.TopicPartition) string {
-	return filepath.Join(b.o.Dir, "partitions", fmt.Sprintf("%s-%d", tp.Topic, tp.Partition))
+func partitionDir(dir string, tp pinflow.TopicPartition) string {
+	return filepath.Join(dir, "partitions", fmt.Sprintf("%s-%d", tp.Topic, tp.Partition))
 }

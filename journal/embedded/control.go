@@ -17,6 +17,7 @@ func (b *Broker) control(ln *listener) {
 	b.controlProduce(ln)
 	b.cluster.ControlKey(int16(kmsg.DeleteRecords), b.refuseDeleteRecords)
 	b.cluster.ControlKey(int16(kmsg.CreateTopics), b.refuseCreateTopics)
+	b.cluster.ControlKey(int16(kmsg.CreatePartitions), b.refuseCreatePartitions)
 	b.cluster.ControlKey(int16(kmsg.AlterConfigs), b.refuseAlterConfigs)
 	b.cluster.ControlKey(int16(kmsg.IncrementalAlterConfigs), b.refuseIncrementalAlterConfigs)
 	ln.open()
@@ -130,6 +131,9 @@ func (b *Broker) refuseCreateTopics(r kmsg.Request) (kmsg.Response, error, bool)
 		if why == "" && (!topicName.MatchString(t.Topic) || t.Topic == "." || t.Topic == "..") {
 			why, code = "a topic's name has 1 to 249 of the characters a-z, A-Z, 0-9, '.', '_' and '-'", kerr.InvalidTopicException.Code
 		}
+		if why == "" && max(int(t.NumPartitions), len(t.ReplicaAssignment)) > maxPartitions {
+			why, code = tooManyPartitions, kerr.InvalidPartitions.Code
+		}
 		for _, c := range t.Configs {
 			if s := refusal(c.Name, text(c.Value)); s != "" && why == "" {
 				why = fmt.Sprintf("%s=%s for %s: %s", c.Name, text(c.Value), t.Topic, s)
@@ -146,6 +150,26 @@ func (b *Broker) refuseCreateTopics(r kmsg.Request) (kmsg.Response, error, bool)
 		resp.Topics = append(resp.Topics, t)
 	}
 	return resp, nil, true
+}
+
+// maxPartitions bounds a topic: each partition has files and memory of its own.
+const (
+	maxPartitions     = 1000
+	tooManyPartitions = "a topic of the embedded journal has up to 1000 partitions"
+)
+
+func (b *Broker) refuseCreatePartitions(r kmsg.Request) (kmsg.Response, error, bool) {
+	b.cluster.KeepControl()
+	req := r.(*kmsg.CreatePartitionsRequest)
+	resp := req.ResponseKind().(*kmsg.CreatePartitionsResponse)
+	refuse := false
+	for _, rt := range req.Topics {
+		refuse = refuse || rt.Count > maxPartitions
+		t := kmsg.NewCreatePartitionsResponseTopic()
+		t.Topic, t.ErrorCode, t.ErrorMessage = rt.Topic, kerr.InvalidPartitions.Code, kmsg.StringPtr(tooManyPartitions)
+		resp.Topics = append(resp.Topics, t)
+	}
+	return resp, nil, refuse
 }
 
 func (b *Broker) refuseAlterConfigs(r kmsg.Request) (kmsg.Response, error, bool) {

@@ -5,14 +5,18 @@ import (
 	"hash/crc32"
 )
 
-// Where a record batch (format 2) has what, in bytes.
+// Where a record batch (format 2) has what, in bytes. It begins with the offset of its first record, an int64.
 const (
 	batchLength     = 8  // int32, of all that follows it
 	batchMagic      = 16 // int8
 	batchCRC        = 17 // uint32, CRC-32C of all that follows it
 	batchAttributes = 21 // int16
+	batchLastDelta  = 23 // int32, the last record's offset minus the first's
 	batchFirstTime  = 27 // int64, Unix ms
 	batchMaxTime    = 35 // int64, Unix ms
+	batchProducer   = 43 // int64, -1 for none
+	batchEpoch      = 51 // int16
+	batchSequence   = 53 // int32, of the first record
 	batchHeader     = 61 // bytes before the first record
 
 	appendTimeBit = 1 << 3 // the batch's maximum timestamp is each record's

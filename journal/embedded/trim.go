@@ -24,10 +24,11 @@ const batchCost = 16
 func (b *Broker) Trim(ctx context.Context, floor map[pinflow.TopicPartition]int64) (int64, error) {
 	b.trim.Lock()
 	defer b.trim.Unlock()
-	segments, err := b.segments()
+	lists, err := partitions(b.o.Dir)
 	if err != nil {
 		return 0, &pinflow.Error{Op: "trim embedded journal", On: b.o.Dir, Kind: pinflow.Internal, Err: err}
 	}
+	segments := slices.Concat(lists...)
 	cut := cuts(segments, b.o.RetentionBytes, floor)
 	var freed int64
 	for _, tp := range inOrder(cut) {
@@ -50,37 +51,13 @@ func (b *Broker) Trim(ctx context.Context, floor map[pinflow.TopicPartition]int6
 	return freed, nil
 }
 
-// segment is one file of a partition's log, with its index.
+// segment is one file of a partition's log, with its index. A partition's are in order of their offsets.
 type segment struct {
 	pinflow.TopicPartition
 	base, end int64     // offsets; end is 0 for a partition's last segment
 	size      int64     // bytes on disk
 	cost      int64     // bytes towards RetentionBytes
 	written   time.Time // when the last record was
-}
-
-// segments lists what is on disk, a partition's in order of their offsets.
-func (b *Broker) segments() ([]segment, error) {
-	dirs, err := os.ReadDir(filepath.Join(b.o.Dir, "partitions"))
-	if os.IsNotExist(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var all []segment
-	for _, d := range dirs {
-		tp, ok := partitionOf(d.Name())
-		if !ok {
-			continue
-		}
-		of, err := segmentsOf(tp, b.partitionDir(tp))
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, of...)
-	}
-	return all, nil
 }
 
 // partitionOf reads the name of a partition's folder: topic-partition.

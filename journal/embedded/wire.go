@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"encoding/binary"
+	"errors"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -61,14 +62,22 @@ type conn struct {
 	fetches map[int32]int16 // version by correlation id
 }
 
-// Read notes the fetches among the requests that go by.
+// maxRequest is the largest request in bytes, as Kafka's socket.request.max.bytes.
+const maxRequest = 100 << 20
+
+var errRequest = errors.New("not a request of the Kafka protocol")
+
+// Read notes the fetches among the requests that go by. What is no request ends the connection.
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	c.follow(p[:n])
+	if bad := c.follow(p[:n]); bad != nil {
+		return 0, bad
+	}
 	return n, err
 }
 
-func (c *conn) follow(p []byte) {
+// follow follows p through the stream. The broker reads a request's size on its own, before it makes room for the rest.
+func (c *conn) follow(p []byte) error {
 	for len(p) > 0 {
 		if c.rest > 0 {
 			n := min(c.rest, len(p))
@@ -79,17 +88,32 @@ func (c *conn) follow(p []byte) {
 		n := copy(c.frame[c.have:], p)
 		c.have += n
 		p = p[n:]
+		if size := binary.BigEndian.Uint32(c.frame[:]); c.have >= 4 && (size < 8 || size > maxRequest) {
+			return errRequest
+		}
 		if c.have < len(c.frame) {
-			return
+			return nil
 		}
 		c.have = 0
-		c.rest = max(int(binary.BigEndian.Uint32(c.frame[:]))-8, 0)
-		if kmsg.Key(binary.BigEndian.Uint16(c.frame[4:])) == kmsg.Fetch {
-			c.mu.Lock()
-			c.fetches[int32(binary.BigEndian.Uint32(c.frame[8:]))] = int16(binary.BigEndian.Uint16(c.frame[6:]))
-			c.mu.Unlock()
+		c.rest = int(binary.BigEndian.Uint32(c.frame[:])) - 8
+		if err := c.begin(int16(binary.BigEndian.Uint16(c.frame[4:])), int16(binary.BigEndian.Uint16(c.frame[6:])), int32(binary.BigEndian.Uint32(c.frame[8:]))); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+// begin is a request's header.
+func (c *conn) begin(key, version int16, id int32) error {
+	if kmsg.RequestForKey(key) == nil || version < 0 {
+		return errRequest
+	}
+	if kmsg.Key(key) == kmsg.Fetch {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.fetches[id] = version
+	}
+	return nil
 }
 
 // Write presents the batches of a fetch's answer.

@@ -3,6 +3,8 @@ package kafka
 import (
 	"context"
 	"errors"
+	"io"
+	"net"
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -70,6 +72,25 @@ func kindOf(err error) (pinflow.Kind, string) {
 	if errors.As(err, &large) {
 		return pinflow.TooLarge, "A batch is larger once decompressed than what is set as limit."
 	}
-	// All else is the way to the brokers, or their state.
-	return pinflow.Unavailable, ""
+	if passing(err) {
+		return pinflow.Unavailable, ""
+	}
+	return pinflow.Internal, ""
+}
+
+// passing tells whether an error is one of the way to the brokers, or of their state: it can pass by itself.
+func passing(err error) bool {
+	var ke *kerr.Error
+	if errors.As(err, &ke) {
+		return ke.Retriable || ke == kerr.UnknownServerError
+	}
+	var ne net.Error
+	var session *kgo.ErrGroupSession
+	var first *kgo.ErrFirstReadEOF
+	for _, known := range []error{kgo.ErrClientClosed, kgo.ErrRecordTimeout, kgo.ErrRecordRetries, kgo.ErrMaxBuffered, kgo.ErrAborting, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed} {
+		if errors.Is(err, known) {
+			return true
+		}
+	}
+	return errors.As(err, &ne) || errors.As(err, &session) || errors.As(err, &first)
 }

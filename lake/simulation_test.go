@@ -9,9 +9,9 @@ import (
 	"github.com/pinflow/pinflow/lake/laketest"
 )
 
-// TestSimulation runs 120 schedules; PINFLOW_SEEDS=n runs n.
+// TestSimulation runs 100 schedules; PINFLOW_SEEDS=n runs n.
 func TestSimulation(t *testing.T) {
-	n := 120
+	n := 100
 	if v, err := strconv.Atoi(os.Getenv("PINFLOW_SEEDS")); err == nil {
 		n = v
 	}

@@ -102,7 +102,6 @@ func (s *Web) stream(w http.ResponseWriter, r *http.Request, all []watched) erro
 		return nil
 	}
 	out := &eventWriter{w: w, rc: http.NewResponseController(w)}
-	_ = out.rc.SetReadDeadline(time.Time{}) // a server's limit is for requests, and would end the stream
 	if err := out.write("retry: 2000\n\n"); err != nil {
 		return gone(err)
 	}

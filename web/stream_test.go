@@ -413,3 +413,44 @@ func TestPaceAndKeepAlive(t *testing.T) {
 		}
 	})
 }
+
+// pipes is a listener in memory that accepts one connection.
+type pipes struct {
+	conn   chan net.Conn
+	closed chan struct{}
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conn:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+func (p *pipes) Close() error   { close(p.closed); return nil }
+func (p *pipes) Addr() net.Addr { return &net.IPAddr{} }
+
+func TestAClientThatNeverReadsIsCutOff(t *testing.T) {
+	bubble(t, func(t *testing.T, s *Web, _ *fakeStore) {
+		mux := http.NewServeMux()
+		s.Register(mux, nil)
+		listener := &pipes{make(chan net.Conn), make(chan struct{})}
+		srv := &http.Server{Handler: mux}
+		go func() { _ = srv.Serve(listener) }()
+		client, server := net.Pipe()
+		listener.conn <- server
+		fmt.Fprintf(client, "GET /api/metrics/totals/events HTTP/1.1\r\nHost: x\r\n\r\n")
+		synctest.Wait()
+		if clients, _ := s.hub.size(); clients != 1 {
+			t.Errorf("%d clients", clients)
+		}
+		time.Sleep(writeTimeout + time.Second)
+		synctest.Wait()
+		if clients, feeds := s.hub.size(); clients != 0 || feeds != 1 {
+			t.Errorf("%d clients and %d feeds are left", clients, feeds)
+		}
+		client.Close()
+		srv.Close()
+	})
+}

@@ -96,15 +96,16 @@ func (p *place) native(t testing.TB, columns []pinflow.Column, rows [][]any) pin
 	for i, c := range columns {
 		list[i] = duck.Quote(c.Name) + " " + c.Type
 	}
-	statements := []string{"CREATE TABLE " + table.Name + " (" + strings.Join(list, ", ") + ")"}
-	for _, row := range rows {
+	tuples := make([]string, len(rows))
+	for n, row := range rows {
 		values := make([]string, len(row))
 		for i, v := range row {
 			values[i] = literal(v) + "::" + columns[i].Type
 		}
-		statements = append(statements, "INSERT INTO "+table.Name+" VALUES ("+strings.Join(values, ", ")+")")
+		tuples[n] = "(" + strings.Join(values, ", ") + ")"
 	}
-	if _, err := p.instance.DB.ExecContext(t.Context(), strings.Join(statements, ";\n")); err != nil {
+	statement := "CREATE TABLE " + table.Name + " (" + strings.Join(list, ", ") + "); INSERT INTO " + table.Name + " VALUES " + strings.Join(tuples, ", ")
+	if _, err := p.instance.DB.ExecContext(t.Context(), statement); err != nil {
 		t.Fatal(err)
 	}
 	return table

@@ -13,7 +13,7 @@ import (
 func testConcurrency(t *testing.T, env Env) {
 	p := plan("g1")
 	s := open(t, env, p, 0, 1, 2)
-	const commits = 40
+	const commits = 15
 	done := make(chan struct{})
 	var writers, readers sync.WaitGroup
 	models := make([]*model, 3)

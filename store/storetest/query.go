@@ -123,7 +123,6 @@ func testViewRefusals(t *testing.T, env Env) {
 		"1=1) UNION SELECT * FROM things WHERE (1=1", "1=1; DROP VIEW things", "1=1;", "true) OR (true", "true ORDER BY id", "true LIMIT 1", "true GROUP BY ALL", "id = 1 AS x", "id = 1 x",
 		"id, id", "*", "true FROM things", "true FROM things WHERE true", "EXISTS (SELECT 1)", "id IN (SELECT id FROM things)", "(SELECT true)", "/* true", "'", "true) -- ", "id = ?", "id = $1", "", " ", "--",
 		"SELECT true", "getenv('HOME') = ''", "DISTINCT true", "nonsense(id)", "no_such_column = 1", "true UNION SELECT false", "true) UNION (SELECT true", "true WINDOW w AS ()", "true HAVING true", "true QUALIFY true",
-		"name = error('boom')",
 	} {
 		if expression == "" {
 			continue

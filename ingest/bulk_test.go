@@ -126,8 +126,8 @@ func TestBulkTellsWhatTheJournalDidNotTake(t *testing.T) {
 		fmt.Fprintf(&body, `{"id":%d,"text":"t"}`+"\n", i)
 	}
 	for _, c := range []struct {
-		name string
-		fail func(n int, d pinflow.Draft) error
+		name  string
+		fail  func(n int, d pinflow.Draft) error
 		taken func(asked int) int // of so many that the journal was asked for
 		whole bool                // it goes on being asked
 	}{
@@ -239,7 +239,7 @@ func TestBulkWithAnIdempotencyKey(t *testing.T) {
 
 // TestBulkOfManyResults has results that don't fit into memory: they are answered whole nevertheless.
 func TestBulkOfManyResults(t *testing.T) {
-	const n = 400_000
+	const n = 200_000
 	j := newJournal(7)
 	url := start(t, ingest.Options{Journal: j})
 	var body bytes.Buffer
@@ -261,10 +261,13 @@ func TestBulkOfTooManyRecords(t *testing.T) {
 	j := newJournal(1)
 	j.forget = true
 	got := postLines(t, start(t, ingest.Options{Journal: j})+"/note/", strings.Repeat("0\n", 1_000_002))
-	all := got.results(t)
-	last := all.Results[len(all.Results)-1]
-	if len(all.Results) != 1_000_001 || last.Status != 413 || all.Results[0].Status != 422 {
-		t.Fatalf("%d results, the last %+v", len(all.Results), last)
+	if !json.Valid(got.body) {
+		t.Fatal("the answer is no JSON")
+	}
+	lines := bytes.Split(bytes.TrimSpace(got.body), []byte("\n"))
+	if got.status != 207 || len(lines) != 1_000_003 || !bytes.Contains(lines[1], []byte(`"status":422`)) ||
+		!bytes.Contains(lines[1_000_001], []byte(`{"index":1000000,"status":413`)) {
+		t.Fatalf("answered %d, %d lines, the last result %s", got.status, len(lines), lines[len(lines)-2])
 	}
 }
 
@@ -292,7 +295,7 @@ func TestJournalThatDoesNotAnswer(t *testing.T) {
 func TestClientThatGoesAway(t *testing.T) {
 	for _, c := range []struct{ name, content, body string }{
 		{"post", "application/json", `{"id":"a","text":"b"}`},
-		{"bulk", ndjsonType, strings.Repeat(`{"id":"a","text":"b"}`+"\n", 100_000)},
+		{"bulk", ndjsonType, strings.Repeat(`{"id":"a","text":"b"}`+"\n", 2500)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			j := newJournal(1)
@@ -320,5 +323,44 @@ func TestClientThatGoesAway(t *testing.T) {
 			post(t, url+"/note/", strings.NewReader(`{"id":"a","text":"b"}`)).receipt(t)
 			j.checkLate(t)
 		})
+	}
+}
+
+// TestResultsThatCannotBeKept has no folder for them: the bulk stops, and tells all that it has done.
+func TestResultsThatCannotBeKept(t *testing.T) {
+	j := newJournal(1)
+	url := start(t, ingest.Options{Journal: j, Spool: t.TempDir() + "/missing"})
+	var body bytes.Buffer
+	for i := range 300_000 {
+		fmt.Fprintf(&body, "{\"id\":%d,\"text\":\"\",\"%x\":1}\n{\"%x\":1}\n", i, i*7919, i*104729)
+	}
+	all := post(t, url+"/note/", &body, "Content-Type", ndjsonType).results(t)
+	last := all.Results[len(all.Results)-1]
+	if last.Status != 500 || !strings.Contains(last.Detail, "missing") || all.Taken != j.count() || len(all.Results) >= 600_000 {
+		t.Fatalf("%d results, %d said to be taken, the journal has %d, the last %+v", len(all.Results), all.Taken, j.count(), last)
+	}
+}
+
+// TestManyAndLongFaults has records whose faults are many, or so long that they are not told whole.
+func TestManyAndLongFaults(t *testing.T) {
+	closed := noteSource()
+	closed.Schema = json.RawMessage(`{"type":"object","properties":{"id":{"type":"string"}},"additionalProperties":false}`)
+	url := start(t, ingest.Options{Journal: newJournal(1), Sources: []pinflow.Source{closed}})
+	record := func(fields, length int) string {
+		var b strings.Builder
+		for i := range fields {
+			fmt.Fprintf(&b, `,"%d%s":1`, i, strings.Repeat("n", length))
+		}
+		return "{" + b.String()[1:] + "}"
+	}
+	all := postLines(t, url+"/note/", record(50, 1)+"\n"+record(500, 1)+"\n"+record(90, 8000)+"\n").results(t)
+	for i, want := range []int{50, 101, 6} {
+		faults := all.Results[i].Errors
+		if len(faults) != want || all.Results[i].Status != 422 {
+			t.Errorf("record %d: %d, %d faults, want %d", i, all.Results[i].Status, len(faults), want)
+		}
+		if i > 0 && !strings.Contains(faults[len(faults)-1].Reason, "more faults") {
+			t.Errorf("record %d: the last fault is %.200v", i, faults[len(faults)-1])
+		}
 	}
 }

@@ -49,14 +49,14 @@ func (r *results) count() int { return r.taken + r.refused }
 // receipt adds the result of a record that was taken.
 func (r *results) receipt(s *source, partition int32, offset int64) {
 	r.begin(http.StatusOK)
-	r.text = append(s.appendReceipt(append(r.text, ','), partition, offset), '}', '\n')
+	r.text = append(s.appendReceipt(append(r.text, ','), partition, offset), '}')
 	r.taken++
 }
 
 // refusal adds the result of a record that was not taken; members are what appendMembers made of the problem.
 func (r *results) refusal(status int, members []byte) {
 	r.begin(status)
-	r.text = append(append(r.text, members...), '}', '\n')
+	r.text = append(append(r.text, members...), '}')
 	r.refused++
 	r.retry = r.retry || status == http.StatusServiceUnavailable
 }
@@ -64,7 +64,7 @@ func (r *results) refusal(status int, members []byte) {
 // begin writes {"index":…,"status":…
 func (r *results) begin(status int) {
 	if r.count() > 0 {
-		r.text = append(r.text, ',')
+		r.text = append(r.text, ',', '\n')
 	}
 	r.text = append(r.text, `{"index":`...)
 	r.text = strconv.AppendInt(r.text, int64(r.count()), 10)
@@ -156,7 +156,7 @@ func (r *results) close() {
 // answer writes the one JSON document that holds all results; a reader that takes none of it for
 // so long as timeout is left.
 func (r *results) answer(w http.ResponseWriter, timeout time.Duration) error {
-	const tail = "]}\n"
+	const tail = "\n]}\n"
 	head := fmt.Sprintf("{\"taken\":%d,\"refused\":%d,\"results\":[\n", r.taken, r.refused)
 	h, status := w.Header(), http.StatusOK
 	h["Content-Type"] = jsonContent

@@ -30,6 +30,11 @@ func noteSource() pinflow.Source {
 // start serves ingest on a real listener and returns its URL.
 func start(t testing.TB, o ingest.Options) string {
 	t.Helper()
+	return serve(t, open(t, o))
+}
+
+func open(t testing.TB, o ingest.Options) *ingest.Ingest {
+	t.Helper()
 	if o.Sources == nil {
 		o.Sources = []pinflow.Source{noteSource()}
 	}
@@ -40,6 +45,11 @@ func start(t testing.TB, o ingest.Options) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return in
+}
+
+func serve(t testing.TB, in *ingest.Ingest) string {
+	t.Helper()
 	mux := http.NewServeMux()
 	in.Register(mux, nil)
 	mux.Handle("/", problem.NotFound(mux))

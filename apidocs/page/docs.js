@@ -267,7 +267,8 @@ function render() {
   $("access").addEventListener("submit", (e) => e.preventDefault());
   const all = operationsOf();
   const tags = [...new Set([...(doc.tags || []).map((t) => t.name), ...all.map((o) => o.tag)])];
-  tags.sort((a, b) => (b === "Post") - (a === "Post"));
+  const rank = (tag) => ({ Post: 0, Status: 2 })[tag] ?? 1;
+  tags.sort((a, b) => rank(a) - rank(b));
   for (const tag of tags) {
     const list = all.filter((o) => o.tag === tag);
     if (!list.length) continue;

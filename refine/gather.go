@@ -1,0 +1,203 @@
+package refine
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/pinflow/pinflow"
+)
+
+// rewind reads the positions of lost partitions again, once their time has come, and has the
+// journal go on there.
+func (s *Stream) rewind(ctx context.Context, sub pinflow.Subscription) error {
+	lost := s.lost(time.Now())
+	if len(lost) == 0 {
+		return nil
+	}
+	tps := make([]pinflow.TopicPartition, len(lost))
+	for i, p := range lost {
+		tps[i] = p.TopicPartition
+	}
+	at, err := s.claim(ctx, tps)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case pinflow.KindOf(err) == pinflow.Unavailable:
+		s.failed("read positions", err)
+		s.lose(lost, firstDelay)
+		return nil
+	case err != nil:
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range lost {
+		if s.parts[p.TopicPartition] != p {
+			continue // it has gone
+		}
+		p.startAt(at[p.TopicPartition])
+		p.lost, p.err = false, nil
+		sub.Seek(p.TopicPartition, p.next)
+		s.Log.Info("live: partition goes on", "partition", p.String(), "at", p.next)
+	}
+	return nil
+}
+
+// lost returns the lost partitions whose position is to be read again now.
+func (s *Stream) lost(now time.Time) []*partition {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var lost []*partition
+	for _, p := range s.sorted() {
+		if p.lost && !now.Before(p.notBefore) {
+			lost = append(lost, p)
+		}
+	}
+	return lost
+}
+
+// lose loses partitions that are still assigned.
+func (s *Stream) lose(parts []*partition, delay time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range parts {
+		if s.parts[p.TopicPartition] == p {
+			p.lose(delay)
+		}
+	}
+}
+
+// gather polls until there is a batch: a full one, or what has come within Gather of its first record. It returns nil
+// when a lost partition is to be looked after first. The error is that of the journal, or that ctx has ended.
+func (s *Stream) gather(ctx context.Context, sub pinflow.Subscription) (*hand, error) {
+	began := time.Now()
+	until := s.wakeUp()
+	if s.pendingEnough() {
+		return s.form(began), nil
+	}
+	waiting := s.pendingAny()
+	if waiting {
+		until = earlier(until, began.Add(s.Gather))
+	}
+	for {
+		runs, err := s.poll(ctx, sub, until)
+		switch {
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case errors.Is(err, context.DeadlineExceeded): // it is time for what waits
+			return s.form(began), nil
+		case err != nil:
+			return nil, err
+		}
+		s.holdAll(runs)
+		now := time.Now()
+		switch {
+		case s.pendingEnough() || s.Gather < 0:
+			return s.form(began), nil
+		case !waiting && s.pendingAny():
+			waiting = true
+			until = earlier(until, now.Add(s.Gather))
+		}
+		if !until.IsZero() && !now.Before(until) {
+			return s.form(began), nil
+		}
+	}
+}
+
+// poll polls until a time, the zero time for ever.
+func (s *Stream) poll(ctx context.Context, sub pinflow.Subscription, until time.Time) ([]pinflow.Run, error) {
+	if !until.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, until)
+		defer cancel()
+	}
+	return sub.Poll(ctx, s.MaxRecords)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// wakeUp is when a lost partition is to be looked after, the zero time if there is none.
+func (s *Stream) wakeUp() (at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.parts {
+		if p.lost {
+			at = earlier(at, p.notBefore)
+		}
+	}
+	return at
+}
+
+// holdAll holds what was fetched of partitions that are still assigned.
+func (s *Stream) holdAll(runs []pinflow.Run) {
+	for _, run := range runs {
+		s.mu.Lock()
+		p := s.parts[run.TopicPartition]
+		if p != nil {
+			p.hold(run)
+		}
+		s.mu.Unlock()
+		if p != nil && run.Err != nil {
+			s.metrics.failed(run.Err)
+			s.Log.Error("live: the partition has stopped", "partition", run.String(), "error", run.Err, "hint", pinflow.HintOf(run.Err))
+		}
+	}
+}
+
+// pendingEnough tells whether a batch is full.
+func (s *Stream) pendingEnough() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, bytes := 0, int64(0)
+	for _, p := range s.parts {
+		if p.alone() && len(p.pending) > 0 {
+			return true
+		}
+		n, bytes = n+len(p.pending), bytes+p.size
+	}
+	return n >= s.MaxRecords || bytes >= s.Memory/2
+}
+
+func (s *Stream) pendingAny() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.parts {
+		if len(p.pending) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// form makes a batch of what is pending, nil if there is nothing. Partitions take turns at being first.
+func (s *Stream) form(began time.Time) *hand {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := newHand(began)
+	all := s.sorted()
+	s.turn++
+	records, bytes := s.MaxRecords, s.Memory/2
+	for i := range all {
+		p := all[(i+s.turn)%len(all)]
+		if len(p.pending) == 0 || records <= 0 || bytes <= 0 || p.alone() && len(h.parts) > 0 {
+			continue
+		}
+		slice, size := p.take(min(records, p.limit(s.MaxRecords)), bytes, s.Period)
+		h.add(p, slice)
+		records, bytes = records-len(slice.Records), bytes-size
+		if p.alone() {
+			break
+		}
+	}
+	if len(h.parts) == 0 {
+		return nil
+	}
+	s.hands[h] = true
+	return h
+}

@@ -51,9 +51,10 @@ func (w *Writer) takeRuns(ctx context.Context, sub pinflow.Subscription, runs []
 	for i, p := range parts {
 		if runs[i].Err != nil {
 			faults = append(faults, i)
-			continue
 		}
-		progress = true
+		if len(runs[i].Records) > 0 {
+			progress = true
+		}
 		if p != nil {
 			p.logEnd = max(p.logEnd, runs[i].End)
 			w.take(ctx, sub, p, runs[i].Records)
@@ -172,7 +173,7 @@ func (w *Writer) drop(p *partition) {
 }
 
 // journalFault looks why the journal has no records of p from where it was asked: first into the lake, which another
-// writer may have brought further since.
+// writer may have brought further since. Unless p stops, it is asked again.
 func (w *Writer) journalFault(ctx context.Context, p *partition, fault error) {
 	if p == nil || w.handOver(p) {
 		return
@@ -180,32 +181,36 @@ func (w *Writer) journalFault(ctx context.Context, p *partition, fault error) {
 	tail, bounds, at, err := w.locate(ctx, p.topic, p.Partition)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.takes(p) || p.inHand() {
+	if !w.takes(p) {
 		return
 	}
-	switch {
-	case err == nil && at == p.next:
-		w.metrics.failed(fault)
-		w.Log.Warn("lake: the journal gave an error; trying again", "partition", p.String(), "error", fault)
-	case err == nil:
-		p.startAt(tail)
-		p.next, p.logEnd, p.reseek = at, bounds.End, true
-	case lasting(err):
+	if err != nil && lasting(err) {
 		w.stop(p, err)
-	default:
-		w.metrics.failed(err)
-		w.Log.Warn("lake: the journal gave an error; trying again", "partition", p.String(), "error", errors.Join(fault, err))
+		return
 	}
+	p.reseek = true
+	if err == nil && at != p.next {
+		p.startAt(tail)
+		p.next, p.logEnd = at, bounds.End
+		return
+	}
+	w.metrics.failed(fault)
+	w.Log.Warn("lake: the journal gave an error; trying again", "partition", p.String(), "error", errors.Join(fault, err))
 }
 
-// handOver puts what is in hand of p into the lake, before p can be found to have stopped. It returns false if there is nothing.
+// handOver flushes what is in hand of p: it must be in the lake before p can be found to have stopped. It returns false if there
+// is nothing; else the journal is asked again, and gives the error again if it lasts.
 func (w *Writer) handOver(p *partition) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.takes(p) && p.open != nil && p.putting == nil {
+	if !w.takes(p) {
+		return true
+	}
+	if p.open != nil && p.putting == nil {
 		w.flush(p)
 	}
-	return !w.takes(p) || p.inHand()
+	p.reseek = p.inHand()
+	return p.inHand()
 }
 
 // inHand tells whether records of p are held that the lake may not have.

@@ -16,6 +16,9 @@ type Journal struct {
 	// OnCommitted, if not nil, is told what readers tell their group.
 	OnCommitted func(tp pinflow.TopicPartition, offset int64)
 
+	// Faults is the share of fetches that give an error of their partition beside its records; it must be asked again by Seek.
+	Faults float64
+
 	mu     sync.Mutex
 	cond   *sync.Cond
 	random *rand.Rand

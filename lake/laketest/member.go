@@ -15,6 +15,7 @@ type member struct {
 	ctx        context.Context
 	topics     []string
 	position   map[pinflow.TopicPartition]int64 // what it reads, by right or still believing so
+	stopped    map[pinflow.TopicPartition]bool  // gave an error and was not sought since
 	again      []pinflow.TopicPartition
 	blindUntil time.Time // it does not learn before then what it has lost
 	inHand     bool      // what a poll returned is being worked on
@@ -54,7 +55,7 @@ func (c *Client) Subscribe(ctx context.Context, _ string, topics []string, a pin
 	if c.dead {
 		return nil, &pinflow.Error{Op: "subscribe", Kind: pinflow.Unavailable, Err: errFault}
 	}
-	m := &member{j: j, a: a, ctx: ctx, topics: topics, position: map[pinflow.TopicPartition]int64{}, ended: make(chan struct{})}
+	m := &member{j: j, a: a, ctx: ctx, topics: topics, position: map[pinflow.TopicPartition]int64{}, stopped: map[pinflow.TopicPartition]bool{}, ended: make(chan struct{})}
 	c.m = m
 	j.group = append(j.group, m)
 	j.deal(func(tp pinflow.TopicPartition) bool { return j.want[tp] == nil || j.random.IntN(len(j.group)) == 0 })
@@ -134,6 +135,7 @@ func (m *member) assign(tps []pinflow.TopicPartition) {
 	}
 	for tp, offset := range offsets {
 		m.position[tp] = offset
+		delete(m.stopped, tp)
 	}
 	m.j.cond.Broadcast()
 }
@@ -184,7 +186,7 @@ func (m *member) fetch(maxRecords int) (runs []pinflow.Run) {
 	var ready []pinflow.Run
 	for _, tp := range m.j.order {
 		at, has := m.position[tp]
-		if !has {
+		if !has || m.stopped[tp] {
 			continue
 		}
 		l := m.j.log(tp)
@@ -198,7 +200,11 @@ func (m *member) fetch(maxRecords int) (runs []pinflow.Run) {
 			if m.j.random.IntN(2) == 0 {
 				n = min(n, 1+m.j.random.IntN(10))
 			}
-			ready = append(ready, pinflow.Run{TopicPartition: tp, End: l.end, Records: slices.Clone(l.records[from : from+n])})
+			run := pinflow.Run{TopicPartition: tp, End: l.end, Records: slices.Clone(l.records[from : from+n])}
+			if m.j.random.Float64() < m.j.Faults {
+				run.Err = &pinflow.Error{Op: "fetch", On: tp.String(), Err: errFault}
+			}
+			ready = append(ready, run)
 		}
 	}
 	m.j.random.Shuffle(len(ready), func(a, b int) { ready[a], ready[b] = ready[b], ready[a] })
@@ -206,8 +212,9 @@ func (m *member) fetch(maxRecords int) (runs []pinflow.Run) {
 		ready = ready[:1+m.j.random.IntN(len(ready))]
 	}
 	for _, r := range ready {
-		if r.Err == nil {
-			m.position[r.TopicPartition] = r.Records[len(r.Records)-1].Offset + 1
+		m.stopped[r.TopicPartition] = r.Err != nil
+		if n := len(r.Records); n > 0 {
+			m.position[r.TopicPartition] = r.Records[n-1].Offset + 1
 		}
 	}
 	return ready
@@ -227,6 +234,7 @@ func (m *member) Seek(tp pinflow.TopicPartition, offset int64) {
 	defer m.j.mu.Unlock()
 	if _, has := m.position[tp]; has {
 		m.position[tp] = offset
+		delete(m.stopped, tp)
 	}
 }
 

@@ -66,6 +66,7 @@ func newSimulation(t *testing.T, seed uint64) *simulation {
 	s.faults = []float64{0, 0.05, 0.3}[r.IntN(3)]
 	s.slow = []time.Duration{0, 100 * time.Millisecond, 5 * time.Second}[r.IntN(3)]
 	s.journal = NewJournal(seed, s.slow)
+	s.journal.Faults = s.faults / 3
 	s.journal.OnCommitted = func(tp pinflow.TopicPartition, offset int64) { s.promised("the group was told", tp, offset) }
 	s.journal.Create(testTopic, 1+r.IntN(4))
 	s.options = lake.Options{Topics: []string{testTopic}, PeriodLength: pinflow.PeriodLength(s.length),

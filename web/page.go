@@ -46,9 +46,13 @@ type pageSource struct {
 func (s *Web) registerPage(mux *http.ServeMux) {
 	files := map[string][]byte{}
 	version := sha256.New()
-	for _, name := range []string{"page.css", "page.js", "chart.js", "icon.svg"} {
-		files[name], _ = pageFiles.ReadFile("page/" + name) // they are part of the binary
-		version.Write(files[name])
+	names, _ := pageFiles.ReadDir("page") // what is part of the binary can be read
+	for _, f := range names {
+		content, _ := pageFiles.ReadFile("page/" + f.Name())
+		version.Write(content)
+		if f.Name() != "index.html" {
+			files[f.Name()] = content
+		}
 	}
 	data := pageData{Pipeline: s.Plan.Pipeline, Version: hex.EncodeToString(version.Sum(nil)[:6])}
 	for _, m := range s.metricInfos() {

@@ -25,6 +25,29 @@ type Client struct {
 	HTTP *http.Client // nil: http.DefaultClient
 }
 
+// MetricInfo is what the list of metrics tells of one.
+type MetricInfo struct {
+	Name        string           `json:"name"`
+	Description string           `json:"description"`
+	Model       string           `json:"model"`
+	Columns     []pinflow.Column `json:"columns"`
+}
+
+// Metrics returns what metrics there are, in the definition's order.
+func (c Client) Metrics(ctx context.Context) ([]MetricInfo, error) {
+	const op = "list metrics"
+	answer, err := c.ask(ctx, op, http.MethodGet, "/api/metrics", nil, "")
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Close()
+	var list struct{ Metrics []MetricInfo }
+	if err := json.NewDecoder(answer).Decode(&list); err != nil {
+		return nil, c.brokenOff(ctx, op, err)
+	}
+	return list.Metrics, nil
+}
+
 // Metric returns the rows of a metric. params are those of GET /api/metrics/{name}: filter, order, limit, after, a column's name …
 // An error is a *pinflow.Error, of the kind that the server told; Unavailable if there is no server.
 func (c Client) Metric(ctx context.Context, name string, params url.Values) (*pinflow.Result, error) {
@@ -54,8 +77,23 @@ func (c Client) get(ctx context.Context, op, path string, params url.Values) (*p
 	return c.do(ctx, op, http.MethodGet, path, params, "")
 }
 
+// do asks for rows.
 func (c Client) do(ctx context.Context, op, method, path string, params url.Values, body string) (*pinflow.Result, error) {
-	fail := func(kind pinflow.Kind, err error, hint string) (*pinflow.Result, error) {
+	answer, err := c.ask(ctx, op, method, path, params, body)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Close()
+	rows, err := decode(answer)
+	if err != nil {
+		return nil, c.brokenOff(ctx, op, err)
+	}
+	return rows, nil
+}
+
+// ask sends a request and returns the body of a success, to be closed.
+func (c Client) ask(ctx context.Context, op, method, path string, params url.Values, body string) (io.ReadCloser, error) {
+	fail := func(kind pinflow.Kind, err error, hint string) (io.ReadCloser, error) {
 		return nil, &pinflow.Error{Op: op, On: "at " + c.Base, Kind: kind, Err: err, Hint: hint}
 	}
 	address := strings.TrimSuffix(c.Base, "/") + path
@@ -74,16 +112,17 @@ func (c Client) do(ctx context.Context, op, method, path string, params url.Valu
 	if err != nil {
 		return fail(unlessEnded(ctx, pinflow.Unavailable), cause(err), "See whether Pinflow runs there; pinflow up starts it.")
 	}
-	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
+		defer res.Body.Close()
 		p := readProblem(res)
 		return fail(p.kind, p.err, p.hint)
 	}
-	rows, err := decode(res.Body)
-	if err != nil {
-		return fail(unlessEnded(ctx, pinflow.Unavailable), fmt.Errorf("the answer breaks off: %w", err), "Ask again; the server's log may tell more.")
-	}
-	return rows, nil
+	return res.Body, nil
+}
+
+func (c Client) brokenOff(ctx context.Context, op string, err error) error {
+	return &pinflow.Error{Op: op, On: "at " + c.Base, Kind: unlessEnded(ctx, pinflow.Unavailable), Err: fmt.Errorf("the answer breaks off: %w", err),
+		Hint: "Ask again; the server's log may tell more."}
 }
 
 func (c Client) client() *http.Client {

@@ -56,9 +56,10 @@ function timeLabel(t, span) {
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 
 // timeChart draws series, [{name, points: [[time, value], …]}] in order of time, into a box of its own.
-// format writes a value in full.
-export function timeChart(series, format, label) {
+// format writes a value in full. What is under the pointer in the old box, if any, is shown in the new one.
+export function timeChart(series, format, label, old) {
   const box = el("div", { class: "plot" });
+  box.pointer = old?.pointer ?? null;
   const draw = () => {
     const width = box.clientWidth, height = box.clientHeight;
     if (width < 40 || height < 40) return;
@@ -118,9 +119,9 @@ function hover(box, series, width, height, format) {
   const cross = svg("line", { class: "cross", y1: TOP, y2: height - BOTTOM, visibility: "hidden" });
   box.firstChild.append(cross);
   box.append(tip);
-  box.onpointerleave = () => { tip.hidden = true; cross.setAttribute("visibility", "hidden"); };
-  box.onpointermove = (event) => {
-    const x = event.clientX - box.getBoundingClientRect().left;
+  box.onpointerleave = () => { box.pointer = null; tip.hidden = true; cross.setAttribute("visibility", "hidden"); };
+  box.onpointermove = (event) => show(box.pointer = event.clientX - box.getBoundingClientRect().left);
+  const show = (x) => {
     const t = times.reduce((a, b) => (Math.abs(s.x(b) - x) < Math.abs(s.x(a) - x) ? b : a));
     cross.setAttribute("x1", s.x(t)); cross.setAttribute("x2", s.x(t)); cross.setAttribute("visibility", "visible");
     const lines = series.map((one, i) => [one.name, one.points.find((p) => p[0] === t), i]).filter(([, p]) => p);
@@ -129,6 +130,7 @@ function hover(box, series, width, height, format) {
     tip.hidden = false;
     tip.style.left = `${Math.max(0, Math.min(width - tip.offsetWidth, s.x(t) + (x > width / 2 ? -tip.offsetWidth - 12 : 12)))}px`;
   };
+  if (box.pointer !== null) show(box.pointer);
 }
 
 export const legend = (series, rest) => el("div", { class: "legend" },

@@ -37,7 +37,7 @@ type Limits struct {
 	SQLTime    time.Duration // time of a query by POST /api/sql (30 s)
 	EventRows  int           // rows of a metric that is watched (1,000)
 	Clients    int           // event streams at once (256)
-	Queries    int           // queries in the store at once; others wait their turn (8)
+	Queries    int           // queries in the store at once; others wait their turn, and half as many of POST /api/sql (4)
 	Wait       time.Duration // the longest wait for ?after= (60 s)
 }
 
@@ -58,7 +58,7 @@ func (l Limits) orDefaults() Limits {
 	orTime(&l.SQLTime, 30*time.Second)
 	orInt(&l.EventRows, 1_000)
 	orInt(&l.Clients, 256)
-	orInt(&l.Queries, 8)
+	orInt(&l.Queries, 4)
 	orTime(&l.Wait, time.Minute)
 	return l
 }

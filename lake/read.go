@@ -141,7 +141,12 @@ func (t *Topic) lines(ctx context.Context, o Object) iter.Seq2[[]byte, error] {
 		}
 		defer body.Close()
 		source := &sourceErr{r: body}
-		if err := eachLine(source, func(line []byte) bool { return yield(line, nil) }); err != nil {
+		reader, ok := t.readers.Get().(*lineReader)
+		if !ok {
+			reader = &lineReader{buffered: bufio.NewReaderSize(nil, 64<<10)}
+		}
+		defer t.readers.Put(reader)
+		if err := reader.each(source, func(line []byte) bool { return yield(line, nil) }); err != nil {
 			if source.err != nil {
 				yield(nil, &pinflow.Error{Op: "read object", On: t.objects.String() + "/" + o.Name(t.PeriodLength()), Kind: pinflow.Unavailable, Err: source.err})
 			} else {
@@ -165,35 +170,50 @@ func (s *sourceErr) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// eachLine calls f with each line of a gzip stream until it returns false.
-func eachLine(r io.Reader, f func(line []byte) bool) error {
-	z, err := gzip.NewReader(r)
-	if err != nil {
+// lineReader is what it takes to read a gzip stream line by line, kept for the next object.
+type lineReader struct {
+	unzip    gzip.Reader
+	buffered *bufio.Reader
+	long     []byte // a line of more than the buffer
+}
+
+// each calls f with each line of a gzip stream until it returns false.
+func (r *lineReader) each(source io.Reader, f func(line []byte) bool) error {
+	if err := r.unzip.Reset(source); err != nil {
 		return err
 	}
-	defer z.Close()
-	lines := bufio.NewReaderSize(z, 64<<10)
-	var long []byte // a line of more than the reader's buffer
-	for {
-		part, err := lines.ReadSlice('\n')
-		switch {
-		case errors.Is(err, bufio.ErrBufferFull):
-			long = append(long, part...)
-			continue
-		case errors.Is(err, io.EOF) && len(part)+len(long) == 0:
+	r.buffered.Reset(&r.unzip)
+	for r.long = nil; ; r.long = r.long[:0] {
+		line, err := r.next()
+		if errors.Is(err, io.EOF) {
 			return nil
-		case errors.Is(err, io.EOF):
-			return errors.New("the last line has no end")
-		case err != nil:
+		}
+		if err != nil {
 			return err
 		}
-		if len(long) > 0 {
-			long = append(long, part...)
-			part = long
-		}
-		if !f(part[:len(part)-1]) {
+		if !f(line) {
 			return nil
 		}
-		long = long[:0]
+	}
+}
+
+// next returns a line without its end, io.EOF behind the last.
+func (r *lineReader) next() ([]byte, error) {
+	for {
+		part, err := r.buffered.ReadSlice('\n')
+		switch {
+		case errors.Is(err, bufio.ErrBufferFull):
+			r.long = append(r.long, part...)
+			continue
+		case errors.Is(err, io.EOF) && len(part)+len(r.long) > 0:
+			return nil, errors.New("the last line has no end")
+		case err != nil:
+			return nil, err
+		}
+		if len(r.long) > 0 {
+			r.long = append(r.long, part...)
+			part = r.long
+		}
+		return part[:len(part)-1], nil
 	}
 }

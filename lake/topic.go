@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/pinflow/pinflow"
@@ -29,6 +30,7 @@ type TopicFile struct {
 type Topic struct {
 	TopicFile
 	objects pinflow.Objects
+	readers sync.Pool // of *lineReader
 }
 
 // PeriodLength returns how long a log period of the topic is.

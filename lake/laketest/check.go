@@ -31,6 +31,7 @@ type object struct {
 // passes if complete is false.
 func Check(ctx context.Context, j *Journal, objects pinflow.Objects, topic string, length time.Duration, complete bool) error {
 	byPartition := map[int32][]object{}
+	unzip := new(gzip.Reader)
 	for info, err := range objects.List(ctx, "raw/"+topic+"/", "") {
 		if err != nil {
 			return err
@@ -38,7 +39,7 @@ func Check(ctx context.Context, j *Journal, objects pinflow.Objects, topic strin
 		if strings.HasSuffix(info.Name, "/_topic.json") {
 			continue
 		}
-		partition, o, err := read(ctx, objects, info.Name, "raw/"+topic+"/period=")
+		partition, o, err := read(ctx, objects, unzip, info.Name, "raw/"+topic+"/period=")
 		if err != nil {
 			return fmt.Errorf("%s: %w", info.Name, err)
 		}
@@ -72,7 +73,7 @@ func describe(chain []object) string {
 }
 
 // read takes an object apart with the standard library only.
-func read(ctx context.Context, objects pinflow.Objects, name, prefix string) (partition int32, o object, err error) {
+func read(ctx context.Context, objects pinflow.Objects, unzip *gzip.Reader, name, prefix string) (partition int32, o object, err error) {
 	o.name = name
 	rest := strings.TrimPrefix(name, prefix)
 	if n, err := fmt.Sscanf(strings.ReplaceAll(rest, "/", " "), "%s %05d-%020d.json.gz", &o.period, &partition, &o.start); n != 3 {
@@ -86,11 +87,10 @@ func read(ctx context.Context, objects pinflow.Objects, name, prefix string) (pa
 		return 0, o, err
 	}
 	defer r.Close()
-	z, err := gzip.NewReader(r)
-	if err != nil {
+	if err := unzip.Reset(r); err != nil {
 		return 0, o, err
 	}
-	text, err := io.ReadAll(z)
+	text, err := io.ReadAll(unzip)
 	if err != nil {
 		return 0, o, err
 	}

@@ -36,6 +36,7 @@ type simulation struct {
 	random  *rand.Rand
 	journal *Journal
 	memory  *Memory
+	unzip   gzip.Reader
 	late    sync.WaitGroup
 	length  time.Duration
 	options lake.Options
@@ -256,11 +257,10 @@ func (s *simulation) end(tp pinflow.TopicPartition) (end int64) {
 	if newest == "" {
 		return 0
 	}
-	z, err := gzip.NewReader(bytes.NewReader(s.memory.objects[newest]))
-	if err != nil {
+	if err := s.unzip.Reset(bytes.NewReader(s.memory.objects[newest])); err != nil {
 		s.t.Fatal(err)
 	}
-	d := json.NewDecoder(z)
+	d := json.NewDecoder(&s.unzip)
 	for d.More() {
 		var line struct {
 			Offset int64 `json:"_offset"`

@@ -208,6 +208,15 @@ func (o *oracle) metrics() map[string][]string {
 	return out
 }
 
+// names are the metrics that the oracle knows.
+func (o *oracle) names() map[string]bool {
+	known := map[string]bool{}
+	for _, name := range []string{"posts_per_window", "category_popularity", "category_per_half_hour", "media_share", "unknown_followers", "distinct_posters", "popular_tags"} {
+		known[name] = true
+	}
+	return known
+}
+
 // linesOf writes a metric's rows, as the API gives them, in the oracle's form.
 func linesOf(rows [][]any) []string {
 	var lines []string

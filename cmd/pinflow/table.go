@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -74,6 +76,10 @@ func cell(v any) (text string, isNumber bool) {
 		return v.String(), true
 	case string:
 		text = v
+	case time.Time:
+		text = v.UTC().Format("2006-01-02T15:04:05.000Z")
+	case []byte:
+		text = base64.StdEncoding.EncodeToString(v)
 	default:
 		raw, err := json.Marshal(v)
 		if err != nil {

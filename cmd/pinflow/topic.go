@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -22,7 +25,7 @@ type topicCmd struct {
 // broker is where the topic commands find one.
 type broker struct {
 	BootstrapServer string `help:"The broker's host:port, or several separated by commas. By default the one that the running Pinflow of --data has, else 127.0.0.1:9092." placeholder:"HOST:PORT"`
-	Data            string `help:"The folder of the running Pinflow." default:"./pinflow-data" env:"PINFLOW_DATA_DIR,PINFLOW_DATA" hidden:""`
+	Data            string `help:"The folder of the running Pinflow." default:"./pinflow-data" env:"PINFLOW_DATA" type:"path"`
 }
 
 const defaultBroker = "127.0.0.1:9092"
@@ -36,4 +39,139 @@ func (b broker) open(ctx context.Context) (*kafka.Journal, error) {
 		}
 	}
 	return kafka.Open(ctx, kafka.Options{Brokers: strings.Split(at, ","), OpenTimeout: 5 * time.Second})
+}
+
+// topicCreate makes a topic.
+type topicCreate struct {
+	broker
+	Topic             string `required:"" help:"The topic's name."`
+	Partitions        int    `help:"How many partitions." default:"1"`
+	ReplicationFactor int    `help:"How many brokers hold each partition; 0 is the cluster's default." default:"0"`
+	IfNotExists       bool   `help:"Do nothing if there is a topic of that name."`
+}
+
+// Help is shown by --help.
+func (topicCreate) Help() string {
+	return `Makes a topic whose records get the broker's append time.
+
+Example: pinflow topic create --topic orders --partitions 3 --replication-factor 1`
+}
+
+// Run makes the topic.
+func (c topicCreate) Run(ctx context.Context, t terminal) error {
+	return c.with(ctx, func(j *kafka.Journal) error {
+		err := j.Create(ctx, c.Topic, c.Partitions, c.ReplicationFactor)
+		if c.IfNotExists && pinflow.KindOf(err) == pinflow.Exists {
+			return nil
+		}
+		if err == nil {
+			fmt.Fprintf(t.out, "Created topic %s.\n", c.Topic)
+		}
+		return err
+	})
+}
+
+// topicDescribe shows topics.
+type topicDescribe struct {
+	broker
+	Topic  string `help:"The topic's name; without one, all topics."`
+	Output string `help:"table (as Kafka's tool prints it) or json." enum:"table,json" default:"table"`
+}
+
+// Help is shown by --help.
+func (topicDescribe) Help() string {
+	return `Shows partitions, leaders, replicas and settings as kafka-topics --describe does.
+
+Example: pinflow topic describe --topic PinterestPipelineTopic`
+}
+
+// Run shows the topics.
+func (c topicDescribe) Run(ctx context.Context, t terminal) error {
+	return c.with(ctx, func(j *kafka.Journal) error {
+		names, err := []string{c.Topic}, error(nil)
+		if c.Topic == "" {
+			names, err = j.List(ctx)
+		}
+		all := []kafka.Description{}
+		for _, name := range names {
+			d, failed := j.Describe(ctx, name)
+			if err = errors.Join(err, failed); err != nil {
+				return err
+			}
+			all = append(all, d)
+		}
+		if c.Output == "json" {
+			return json.NewEncoder(t.out).Encode(all)
+		}
+		for _, d := range all {
+			fmt.Fprint(t.out, d)
+		}
+		return err
+	})
+}
+
+// topicList lists topics.
+type topicList struct{ broker }
+
+// Help is shown by --help.
+func (topicList) Help() string { return "Example: pinflow topic list" }
+
+// Run lists the topics.
+func (c topicList) Run(ctx context.Context, t terminal) error {
+	return c.with(ctx, func(j *kafka.Journal) error {
+		names, err := j.List(ctx)
+		for _, name := range names {
+			fmt.Fprintln(t.out, name)
+		}
+		return err
+	})
+}
+
+// topicConsume prints records.
+type topicConsume struct {
+	broker
+	Topic         string `required:"" help:"The topic's name."`
+	FromBeginning bool   `help:"Start with the first record there is, not with the next to come."`
+	MaxMessages   int    `help:"End after so many records; 0 goes on until Ctrl-C." default:"0"`
+	Group         string `help:"Consume as a member of this consumer group, which remembers how far it is."`
+	Receipts      bool   `help:"Print topic:partition:offset, the append time and the key before each value."`
+}
+
+// Help is shown by --help.
+func (topicConsume) Help() string {
+	return `Prints the values of records as they come, one a line, as the console consumer does.
+
+Example: pinflow topic consume --topic PinterestPipelineTopic --from-beginning --max-messages 10`
+}
+
+// Run prints records until there were enough or ctx ends.
+func (c topicConsume) Run(ctx context.Context, t terminal) error {
+	if c.MaxMessages < 0 {
+		return usageError{fmt.Errorf("--max-messages can't be negative")}
+	}
+	return c.with(ctx, func(j *kafka.Journal) error {
+		out := bufio.NewWriter(t.out)
+		printed := 0
+		err := j.Consume(ctx, kafka.Consumption{Topic: c.Topic, FromBeginning: c.FromBeginning, Group: c.Group, MaxMessages: c.MaxMessages},
+			func(r pinflow.Record) error {
+				if c.Receipts {
+					fmt.Fprintf(out, "%s\t%s\t%s\t", r.Position(), r.Time().Format("2006-01-02T15:04:05.000Z"), r.Key)
+				}
+				_, _ = out.Write(r.Value) // Flush tells
+				_ = out.WriteByte('\n')
+				printed++
+				return out.Flush()
+			})
+		fmt.Fprintf(t.err, "Processed a total of %s.\n", count(printed, "message"))
+		return err
+	})
+}
+
+// with connects, runs f and disconnects.
+func (b broker) with(ctx context.Context, f func(*kafka.Journal) error) error {
+	j, err := b.open(ctx)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f(j), j.Close())
 }

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/pinflow/pinflow/config"
+)
+
+// cli is every command, in the order in which --help shows them.
+type cli struct {
+	config.File
+
+	Up      upCmd      `cmd:"" help:"Run everything in one process."`
+	Lake    lakeCmd    `cmd:"" help:"Write the journal's records to a lake, and nothing else."`
+	Emulate emulateCmd `cmd:"" help:"Post made-up pins, or the rows of a file, to a running Pinflow."`
+	Topic   topicCmd   `cmd:"" help:"Make, show and read topics of the journal or of any Kafka."`
+	Metric  metricCmd  `cmd:"" help:"Show a metric, exact for the position it names."`
+	SQL     sqlCmd     `cmd:"" name:"sql" help:"Ask metrics and models in SQL."`
+	Rejects rejectsCmd `cmd:"" help:"Show the records that were not accepted, and why."`
+	Check   checkCmd   `cmd:"" help:"Show everything that is wrong with a pipeline's definition."`
+	Init    initCmd    `cmd:"" help:"Write the shipped definition out, to be changed."`
+	Version versionCmd `cmd:"" help:"Tell the versions of this binary and of what it is built on."`
+}
+
+func options(ctx context.Context, t terminal) []kong.Option {
+	return []kong.Option{
+		config.Kong(),
+		kong.Name("pinflow"),
+		kong.Description("Pinflow takes posted events, keeps every one of them in an open lake, and serves metrics over history and the last second that are exact.\n\n" +
+			"Exit codes: 0 done, 1 failed, 2 usage, 3 the audit found a difference."),
+		kong.Writers(t.out, t.err),
+		kong.Exit(func(code int) { panic(exit(code)) }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
+		kong.UsageOnError(),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(t),
+	}
+}
+
+// newLog makes the process's log, which goes to stderr: stdout carries results only.
+func newLog(l config.Logging, t terminal) *slog.Logger {
+	o := &slog.HandlerOptions{Level: l.LogLevel}
+	if l.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(t.err, o))
+	}
+	return slog.New(slog.NewTextHandler(t.err, o))
+}

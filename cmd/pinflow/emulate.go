@@ -1,0 +1,164 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+
+	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/emulate"
+	"github.com/pinflow/pinflow/internal/datalock"
+	"github.com/pinflow/pinflow/value"
+)
+
+// emulateCmd posts rows to a running Pinflow.
+type emulateCmd struct {
+	To          string  `help:"The URL to post to. By default the first source of the running Pinflow of --data, else http://127.0.0.1:8000/pin/." placeholder:"URL"`
+	Data        string  `help:"The folder of the running Pinflow." default:"./pinflow-data" env:"PINFLOW_DATA" placeholder:"DIR"`
+	Pipeline    string  `help:"The folder of the pipeline's definition, whose first source is posted to." env:"PINFLOW_PIPELINE" placeholder:"DIR"`
+	Rate        float64 `help:"Posts per second; 0 is the original's pace (0 or 1 s between posts) for made-up pins, and as fast as it goes for a file." default:"0" placeholder:"N"`
+	Rows        string  `help:"Post the rows of this file in their order: NDJSON or CSV." placeholder:"FILE"`
+	Sequence    string  `help:"Post rows of --rows in the order that this CSV's column row_index has, with the pauses of its column sleep_s." placeholder:"FILE"`
+	NoPauses    bool    `help:"With --sequence: leave the pauses out."`
+	Count       int64   `help:"End after so many rows; 0 for all there are (made-up pins have no end)." default:"0" placeholder:"N"`
+	Seed        uint64  `help:"The seed of made-up pins." default:"1" placeholder:"N"`
+	Bulk        int     `help:"How many rows go into one post, as NDJSON." default:"1" placeholder:"N"`
+	Connections int     `help:"Posts under way at once; with 1, rows arrive in order. 0 is 1 with --rows, else 8." default:"0" placeholder:"N"`
+}
+
+// Help is shown by --help.
+func (emulateCmd) Help() string {
+	return `Posts random pins out of 11,000 made-up ones, with the original's dirty values, until Ctrl-C; or the rows of a file. What is refused with 503 is posted again.
+
+Example: pinflow emulate --rate 500
+Example: pinflow emulate --rows pins.ndjson --bulk 1000`
+}
+
+// Run posts until there is nothing left or ctx ends.
+func (c *emulateCmd) Run(ctx context.Context, t terminal) error {
+	rows, err := c.rows(ctx, t)
+	if err != nil {
+		return err
+	}
+	if rows != nil {
+		defer rows.Close()
+	}
+	to, err := c.destination(ctx, t)
+	if err != nil {
+		return err
+	}
+	bar := newProgress(t.err, c.Count)
+	report, err := emulate.Run(ctx, emulate.Options{To: to, Rows: rows, Seed: c.Seed, Count: c.Count, Rate: c.Rate, Bulk: c.Bulk, Connections: c.Connections,
+		OnProgress: func(r emulate.Report) { bar.show(r) }})
+	bar.end()
+	fmt.Fprintln(t.out, summary(report))
+	if ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {
+		return nil
+	}
+	return err
+}
+
+// rows opens the file that is to be posted; nil for made-up pins.
+func (c *emulateCmd) rows(ctx context.Context, t terminal) (emulate.Rows, error) {
+	if c.Rows == "" {
+		if c.Sequence != "" {
+			return nil, usageError{errors.New("--sequence needs --rows, the file whose rows it names")}
+		}
+		return nil, nil
+	}
+	columns, err := c.columns(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	if c.Sequence != "" {
+		return emulate.OpenSequence(c.Sequence, c.Rows, columns, !c.NoPauses)
+	}
+	return emulate.OpenRows(c.Rows, columns)
+}
+
+// columns are what the cells of a CSV file are to become.
+func (c *emulateCmd) columns(ctx context.Context, t terminal) ([]pinflow.Column, error) {
+	p, err := mustCompile(ctx, c.Pipeline, t.err)
+	if err != nil {
+		return nil, err
+	}
+	source := p.Sources[0]
+	schema, faults := value.CompileSchema(source.SchemaFile, source.Schema)
+	if len(faults) > 0 {
+		printFaults(t.err, faults)
+		return nil, errFaults
+	}
+	return schema.Columns(), nil
+}
+
+func (c *emulateCmd) destination(ctx context.Context, t terminal) (string, error) {
+	if c.To != "" {
+		return withScheme(c.To), nil
+	}
+	base := "http://127.0.0.1:8000"
+	holder, err := datalock.Holder(c.Data)
+	if err != nil {
+		return "", err
+	}
+	if holder != nil && holder.HTTP != "" {
+		base = holder.HTTP
+	}
+	p, err := mustCompile(ctx, c.Pipeline, t.err)
+	if err != nil {
+		return "", err
+	}
+	return base + p.Sources[0].Route, nil
+}
+
+// emulate posts made-up pins to this process, for up --emulate.
+func (u *up) emulate(ctx context.Context, url string) error {
+	_, err := emulate.Run(ctx, emulate.Options{To: url + u.plan.Sources[0].Route, Seed: u.Seed, Rate: u.Rate})
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func summary(r emulate.Report) string {
+	perSecond := 0.0
+	if r.Elapsed > 0 {
+		perSecond = float64(r.Acknowledged) / r.Elapsed.Seconds()
+	}
+	return fmt.Sprintf("%d sent, %d acknowledged, %d rejected, %d posted again, in %s (%.0f/s; acknowledged after %s at the median, %s at the 99th percentile)",
+		r.Sent, r.Acknowledged, r.Rejected, r.Retried, r.Elapsed.Round(time.Millisecond), perSecond, r.P50.Round(10*time.Microsecond), r.P99.Round(10*time.Microsecond))
+}
+
+// progress is a bar on a terminal, and nothing elsewhere.
+type progress struct{ bar *progressbar.ProgressBar }
+
+func newProgress(w io.Writer, total int64) *progress {
+	f, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return &progress{}
+	}
+	if total == 0 {
+		total = -1 // a spinner
+	}
+	return &progress{progressbar.NewOptions64(total, progressbar.OptionSetWriter(w), progressbar.OptionShowCount(), progressbar.OptionShowIts(),
+		progressbar.OptionSetItsString("posts"), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(), progressbar.OptionSetDescription("posting"))}
+}
+
+func (p *progress) show(r emulate.Report) {
+	if p.bar == nil {
+		return
+	}
+	p.bar.Describe(fmt.Sprintf("%d rejected, %d again", r.Rejected, r.Retried))
+	_ = p.bar.Set64(r.Acknowledged + r.Rejected) // only its drawing can fail
+}
+
+func (p *progress) end() {
+	if p.bar != nil {
+		_ = p.bar.Finish()
+	}
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/config"
+	"github.com/pinflow/pinflow/internal/datalock"
+	"github.com/pinflow/pinflow/lake"
+)
+
+// lakeCmd is the lake's writer alone.
+type lakeCmd struct {
+	config.Settings
+}
+
+// Help is shown by --help.
+func (lakeCmd) Help() string {
+	return `Writes every record of the journal to a lake. With the default journal it reads that of the running Pinflow of --data; --lake names another lake than that one's.
+
+Example: pinflow lake --lake file:///var/backups/lake
+Example: pinflow lake --journal kafka://127.0.0.1:9092 --lake file:///var/backups/lake`
+}
+
+// Run writes until ctx ends, then flushes.
+func (c *lakeCmd) Run(ctx context.Context, t terminal) (err error) {
+	plan, err := mustCompile(ctx, c.Pipeline, t.err)
+	if err != nil {
+		return err
+	}
+	var opened closers
+	defer func() { err = errors.Join(err, opened.close()) }()
+	if err := c.findJournal(&opened); err != nil {
+		return err
+	}
+	log, metrics := newLog(c.Logging, t), prometheus.NewRegistry()
+	objects, err := openLake(&c.Settings, &opened)
+	if err != nil {
+		return err
+	}
+	j, err := openJournal(ctx, &c.Settings, log, metrics, &opened)
+	if err != nil {
+		return err
+	}
+	period, err := openTopics(ctx, j, objects, plan, pinflow.PeriodLength(c.LogPeriod))
+	if err != nil {
+		return err
+	}
+	w, err := lake.NewWriter(lake.Options{
+		Journal: j, Objects: objects, Topics: topicsOf(plan), PeriodLength: period,
+		Group: groupOf("lake", objects.String()), FlushAge: c.LakeFlush, Memory: int64(c.LakeMemory), Log: log, Metrics: metrics,
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(t.out, "Writing the records of Kafka at %s to %s. Ctrl-C flushes and ends.\n", j.addr, objects)
+	return w.Run(ctx)
+}
+
+// findJournal takes the data folder for the embedded journal, or points to the process that holds it.
+func (c *lakeCmd) findJournal(opened *closers) error {
+	isEmbedded, _, err := config.ParseJournal(c.Journal)
+	if err != nil || !isEmbedded {
+		return err
+	}
+	holder, err := datalock.Holder(c.Data)
+	if err != nil {
+		return err
+	}
+	if holder != nil && holder.Kafka != "" {
+		c.Journal = "kafka://" + holder.Kafka
+		return nil
+	}
+	lock, err := datalock.Acquire(c.Data, datalock.Info{})
+	if err != nil {
+		return err
+	}
+	opened.add(lock.Release)
+	return nil
+}

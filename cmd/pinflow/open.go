@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"path/filepath"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/config"
+	"github.com/pinflow/pinflow/internal/duck"
+	"github.com/pinflow/pinflow/journal/embedded"
+	"github.com/pinflow/pinflow/journal/kafka"
+	"github.com/pinflow/pinflow/lake"
+	"github.com/pinflow/pinflow/lake/folder"
+	"github.com/pinflow/pinflow/store/duckdb"
+)
+
+// closers closes what has been opened, the last first.
+type closers []func() error
+
+func (c *closers) add(f func() error) { *c = append(*c, f) }
+
+func (c closers) close() error {
+	var all error
+	for i := len(c) - 1; i >= 0; i-- {
+		all = errors.Join(all, c[i]())
+	}
+	return all
+}
+
+// journal is the client, and the broker if it runs in this process.
+type journal struct {
+	*kafka.Journal
+	broker *embedded.Broker // nil with another's
+	addr   string           // where Kafka clients connect
+}
+
+// openJournal starts the embedded broker or finds the one that is given, and connects to it.
+func openJournal(ctx context.Context, s *config.Settings, log *slog.Logger, metrics prometheus.Registerer, c *closers) (*journal, error) {
+	isEmbedded, brokers, err := config.ParseJournal(s.Journal)
+	if err != nil {
+		return nil, err
+	}
+	j := &journal{}
+	if isEmbedded {
+		j.broker, err = embedded.Open(ctx, embedded.Options{Dir: s.JournalDir(), Listen: s.KafkaListen, RetentionBytes: int64(s.JournalRetention), Log: log})
+		if err != nil {
+			return nil, err
+		}
+		c.add(j.broker.Close)
+		brokers = []string{j.broker.Addr()}
+	}
+	j.addr = brokers[0]
+	j.Journal, err = kafka.Open(ctx, kafka.Options{Brokers: brokers, Log: log, Metrics: metrics})
+	if err != nil {
+		return nil, err
+	}
+	c.add(j.Journal.Close)
+	return j, nil
+}
+
+// openLake opens the place of the lake's objects.
+func openLake(s *config.Settings, c *closers) (pinflow.Objects, error) {
+	_, s3, err := config.ParseLake(s.LakeURL())
+	if err != nil {
+		return nil, err
+	}
+	if s3 != nil {
+		return nil, &pinflow.Error{Op: "open lake", On: s.LakeURL(), Kind: pinflow.Invalid, Err: errors.New("this version keeps the lake in a folder only"),
+			Hint: "Give file:///path."}
+	}
+	f, err := folder.OpenURL(s.LakeURL())
+	if err != nil {
+		return nil, err
+	}
+	c.add(f.Close)
+	return f, nil
+}
+
+// openStore opens the store and the DuckDB that it shares with the live engine.
+func openStore(ctx context.Context, s *config.Settings, log *slog.Logger, metrics prometheus.Registerer, c *closers) (*duck.Instance, *duckdb.Store, error) {
+	file, postgres, err := config.ParseStore(s.StoreURL())
+	if err != nil {
+		return nil, nil, err
+	}
+	if postgres != nil {
+		return nil, nil, &pinflow.Error{Op: "open store", On: postgres.Redacted(), Kind: pinflow.Invalid, Err: errors.New("this version keeps the store in a DuckDB file only"),
+			Hint: "Give duckdb:///path."}
+	}
+	instance, err := duck.Open(ctx, duck.Options{Path: file, Memory: int64(s.DuckDBMemory), Dir: filepath.Join(s.Data, "scratch")})
+	if err != nil {
+		return nil, nil, err
+	}
+	c.add(instance.Close)
+	store, err := duckdb.Open(ctx, duckdb.Options{Instance: instance, Log: log, Metrics: metrics})
+	if err != nil {
+		return nil, nil, err
+	}
+	c.add(store.Close)
+	return instance, store, nil
+}
+
+// openTopics makes the topics that are missing and holds journal, lake and definition to one
+// another. It returns the log period that the lake was made with.
+func openTopics(ctx context.Context, j *journal, objects pinflow.Objects, p *pinflow.Plan, given pinflow.PeriodLength) (pinflow.PeriodLength, error) {
+	length := given
+	for _, source := range p.Sources {
+		topic, err := j.EnsureTopic(ctx, source.Topic, source.Partitions)
+		if err != nil {
+			return 0, err
+		}
+		if len(topic.Partitions) != source.Partitions {
+			return 0, &pinflow.Error{Op: "open topic", On: source.Topic, Kind: pinflow.Invalid,
+				Err:  fmt.Errorf("it has %s, the definition says %d", count(len(topic.Partitions), "partition"), source.Partitions),
+				Hint: "Partition counts are fixed when a topic is made: write the topic's into pipeline.yaml."}
+		}
+		kept, err := lake.EnsureTopic(ctx, objects, topic, length)
+		if err != nil {
+			return 0, err
+		}
+		length = kept.PeriodLength()
+	}
+	return length, nil
+}
+
+// groupOf names a consumer group: those who write to the same place share the partitions, all others see every one.
+func groupOf(role, place string) string {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(place)) // never fails
+	return fmt.Sprintf("pinflow-%s-%016x", role, h.Sum64())
+}
+
+// topicsOf returns the topics of a plan.
+func topicsOf(p *pinflow.Plan) []string {
+	var topics []string
+	for _, s := range p.Sources {
+		topics = append(topics, s.Topic)
+	}
+	return topics
+}

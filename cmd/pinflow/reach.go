@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"github.com/pinflow/pinflow/apidocs"
+	"github.com/pinflow/pinflow/config"
+	"github.com/pinflow/pinflow/internal/datalock"
+	"github.com/pinflow/pinflow/problem"
+	"github.com/pinflow/pinflow/web"
+	"github.com/pinflow/pinflow/web/client"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// reader is where a command that reads finds a Pinflow to ask: the one that is named, else the one that
+// holds the data, else the data themselves.
+type reader struct {
+	config.Places
+	DuckDBMemory config.Bytes `name:"duckdb-memory" help:"Memory that DuckDB may use before it spills to disk, when the data are at rest." default:"256MiB" env:"PINFLOW_DUCKDB_MEMORY" placeholder:"SIZE" group:"Limits"`
+	At           string       `name:"http" help:"Ask the Pinflow at this address. By default the running one that holds --data, or else the data at rest." placeholder:"URL"`
+	Output       string       `help:"table, json (an array of row objects) or csv." enum:"table,json,csv" default:"table" short:"o"`
+}
+
+// reach returns a client for it. What was opened is closed by the closers.
+func (r *reader) reach(ctx context.Context, t terminal, c *closers) (client.Client, error) {
+	if r.At != "" {
+		return client.Client{Base: withScheme(r.At)}, nil
+	}
+	holder, err := datalock.Holder(r.Data)
+	if err != nil {
+		return client.Client{}, err
+	}
+	if holder != nil && holder.HTTP != "" {
+		return client.Client{Base: holder.HTTP}, nil
+	}
+	return r.atRest(ctx, t, c)
+}
+
+// atRest opens the data and answers in process what a running Pinflow would answer over HTTP.
+func (r *reader) atRest(ctx context.Context, t terminal, c *closers) (client.Client, error) {
+	plan, err := mustCompile(ctx, r.Pipeline, t.err)
+	if err != nil {
+		return client.Client{}, err
+	}
+	if err := mustExist(r.Data); err != nil {
+		return client.Client{}, err
+	}
+	lock, err := datalock.Acquire(r.Data, datalock.Info{})
+	if err != nil {
+		return client.Client{}, err
+	}
+	c.add(lock.Release)
+	settings := &config.Settings{Places: r.Places, Limits: config.Limits{DuckDBMemory: r.DuckDBMemory}}
+	_, store, err := openStore(ctx, settings, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), c)
+	if err != nil {
+		return client.Client{}, err
+	}
+	if err := store.Prepare(ctx, plan); err != nil {
+		return client.Client{}, err
+	}
+	site, err := web.New(web.Options{Store: store, Plan: plan})
+	if err != nil {
+		return client.Client{}, err
+	}
+	c.add(func() error { site.Close(); return nil })
+	mux := http.NewServeMux()
+	site.Register(mux, apidocs.New(mux, "Pinflow", version))
+	mux.Handle("/", problem.NotFound(mux))
+	return client.Client{Base: "http://data-at-rest", HTTP: &http.Client{Transport: inProcess{mux}}}, nil
+}
+
+// ask runs f with a client and closes what was opened for it.
+func (r *reader) ask(ctx context.Context, t terminal, f func(client.Client) error) error {
+	var c closers
+	api, err := r.reach(ctx, t, &c)
+	if err == nil {
+		err = f(api)
+	}
+	return errors.Join(err, c.close())
+}

@@ -129,6 +129,7 @@ export class Card {
 
   draw_time() {
     const { name, type } = this.measure;
+    if (new Set(this.rows.map((r) => r[this.time.name])).size === 1) return this.draw_window();
     const groups = new Map();
     for (const row of this.rows) {
       if (row[name] === null || row[this.time.name] === null) continue;
@@ -146,7 +147,16 @@ export class Card {
     this.replace(box, ...(this.dimensions.length ? [legend(series, all.length - series.length)] : []));
   }
 
+  // draw_window is for a single window, of which there is no course to draw yet.
+  draw_window() {
+    const when = text(this.rows[0][this.time.name], this.time.type);
+    if (this.dimensions.length) this.draw_bars();
+    else this.draw_figures();
+    this.body.prepend(el("p", { class: "sub" }, when));
+  }
+
   draw_figures() {
+    if (this.select) this.select.hidden = true; // all columns are shown
     this.replace(figures(this.numbers.map((c) => [c.name, text(this.rows[0][c.name], c.type)])));
   }
 

@@ -62,6 +62,8 @@ func (d *discard) Header() http.Header         { return d.h }
 func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
 func (d *discard) WriteHeader(status int)      { d.status = status }
 
+func (d *discard) SetReadDeadline(time.Time) error { return nil }
+
 // BenchmarkPost compares a post with the bare handler, which only checks that the body is JSON, with the same
 // journal and without a network: only the handlers differ.
 func BenchmarkPost(b *testing.B) {

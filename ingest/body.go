@@ -19,8 +19,8 @@ import (
 // body reads a post's body, decompressed and limited.
 type body struct {
 	raw     io.ReadCloser
-	unzip   *gzip.Reader             // nil if not compressed
-	control *http.ResponseController // nil if small
+	unzip   *gzip.Reader // nil if not compressed
+	control *http.ResponseController
 	timeout time.Duration
 	waited  time.Duration // for the client
 	length  int64         // bytes that may come, decompressed
@@ -30,11 +30,7 @@ type body struct {
 }
 
 func newBody(w http.ResponseWriter, r *http.Request, limit int64, timeout time.Duration) *body {
-	b := &body{raw: r.Body, max: limit, length: limit, timeout: timeout}
-	if r.ContentLength > smallBody || r.ContentLength < 0 {
-		b.control = http.NewResponseController(w)
-	}
-	return b
+	return &body{raw: r.Body, control: http.NewResponseController(w), max: limit, length: limit, timeout: timeout}
 }
 
 // open looks at the headers; a nil problem means that the body can be read.
@@ -88,14 +84,13 @@ func (b *body) Read(p []byte) (n int, err error) {
 	if left := b.max - b.read; int64(len(p)) > left+1 {
 		p = p[:left+1]
 	}
-	b.await()
-	start := b.clock()
+	start := b.await()
 	if b.unzip != nil {
 		n, err = b.unzip.Read(p)
 	} else {
 		n, err = b.raw.Read(p)
 	}
-	b.waited += b.clock().Sub(start)
+	b.waited += time.Since(start)
 	b.read += int64(n)
 	if b.read > b.max {
 		return n - 1, errTooLarge(b.max)
@@ -112,44 +107,34 @@ func (b *body) Read(p []byte) (n int, err error) {
 const slowest = 64 << 10
 
 // await gives the client the timeout to send the next piece, less what it is behind the slowest
-// pace. Servers that cannot do that have their own limits.
-func (b *body) await() {
-	if b.control == nil {
-		return
-	}
+// pace. It returns the time. Servers that cannot do that have their own limits.
+func (b *body) await() time.Time {
+	now := time.Now()
 	left := b.timeout + time.Duration(b.read)*time.Second/slowest - b.waited
-	_ = b.control.SetReadDeadline(time.Now().Add(min(left, b.timeout)))
-}
-
-// clock is the time where it matters.
-func (b *body) clock() (t time.Time) {
-	if b.control != nil {
-		t = time.Now()
-	}
-	return t
+	_ = b.control.SetReadDeadline(now.Add(min(left, b.timeout)))
+	return now
 }
 
 // rest lifts the deadline, at which the server would take the client for gone.
-func (b *body) rest() {
-	if b.control != nil {
-		_ = b.control.SetReadDeadline(time.Time{})
-	}
-}
+func (b *body) rest() { _ = b.control.SetReadDeadline(time.Time{}) }
 
 // drain reads what is left and forgets it, within the limit: a client that is still sending would not see the answer.
+// If it doesn't get to the end the deadline stays, since the server will try to read on.
 func (b *body) drain() {
-	if b.ended || b.control == nil {
+	if b.ended {
 		return
 	}
 	b.ended = true
 	for buf, left := make([]byte, 16<<10), b.max; left > 0; {
-		b.await()
-		start := b.clock()
+		start := b.await()
 		n, err := b.raw.Read(buf)
+		if err == io.EOF {
+			b.rest()
+		}
 		if err != nil {
 			return
 		}
-		b.waited += b.clock().Sub(start)
+		b.waited += time.Since(start)
 		b.read += int64(n)
 		left -= int64(n)
 	}
@@ -157,7 +142,6 @@ func (b *body) drain() {
 
 func (b *body) close() {
 	b.drain()
-	b.rest()
 	if b.unzip != nil {
 		unzippers.Put(b.unzip)
 		b.unzip = nil

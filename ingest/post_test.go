@@ -172,23 +172,44 @@ func TestJournalDown(t *testing.T) {
 
 // TestSlowClients has clients that send nothing, or next to nothing: they are told, and hold no room.
 func TestSlowClients(t *testing.T) {
-	url := start(t, ingest.Options{Journal: newJournal(1), Timeout: 100 * time.Millisecond})
-	for _, content := range []string{"application/json", ndjsonType} {
-		body, w := io.Pipe()
-		go func() {
-			for range 1000 { // far more than the timeout is for, a byte at a time
-				time.Sleep(5 * time.Millisecond) // this is what a slow client does
-				if _, err := w.Write([]byte(" ")); err != nil {
-					return
-				}
+	const timeout = 100 * time.Millisecond
+	url := start(t, ingest.Options{Journal: newJournal(1), Timeout: timeout})
+	for _, c := range []struct {
+		name, content string
+		length        int64 // -1: not told
+		every         time.Duration
+	}{
+		{"small", "application/json", 30, time.Hour},
+		{"large", "application/json", 300_000, timeout / 20},
+		{"bulk", ndjsonType, -1, timeout / 20},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			body := &dawdling{every: c.every, done: make(chan struct{})}
+			defer close(body.done)
+			req, _ := http.NewRequest(http.MethodPost, url+"/note/", body)
+			req.ContentLength = c.length
+			began := time.Now()
+			p := do(t, req, "Content-Type", c.content).problem(t)
+			if took := time.Since(began); p.Status != http.StatusRequestTimeout || took > 5*time.Second {
+				t.Errorf("answered %d after %s", p.Status, took)
 			}
-		}()
-		began := time.Now()
-		p := post(t, url+"/note/", body, "Content-Type", content).problem(t)
-		if p.Status != http.StatusRequestTimeout || time.Since(began) > 3*time.Second {
-			t.Errorf("%s: answered %d after %s", content, p.Status, time.Since(began))
-		}
-		body.Close()
+		})
+	}
+}
+
+// dawdling is a body of spaces that come one by one.
+type dawdling struct {
+	every time.Duration
+	done  chan struct{}
+}
+
+func (d *dawdling) Read(p []byte) (int, error) {
+	select {
+	case <-time.After(d.every):
+		p[0] = ' '
+		return 1, nil
+	case <-d.done:
+		return 0, io.ErrUnexpectedEOF
 	}
 }
 

@@ -51,12 +51,11 @@ func (n node) names(key string) []string {
 	return all
 }
 
-func (n node) isExpr() bool           { return n.text("class") != "" }
-func (n node) is(class string) bool   { return n.text("class") == class }
-func (n node) isColumn() bool         { return n.is("COLUMN_REF") }
-func (n node) function() string       { return strings.ToLower(n.text("function_name")) }
-func (n node) isFunction() bool       { return n.is("FUNCTION") }
-func (n node) calls(name string) bool { return n.isFunction() && n.function() == name }
+func (n node) isExpr() bool         { return n.text("class") != "" }
+func (n node) is(class string) bool { return n.text("class") == class }
+func (n node) isColumn() bool       { return n.is("COLUMN_REF") }
+func (n node) function() string     { return strings.ToLower(n.text("function_name")) }
+func (n node) isFunction() bool     { return n.is("FUNCTION") }
 
 // offset returns where the node, or the first part of it that says so, stands in the text; -1 if none does.
 func (n node) offset() int {

@@ -118,6 +118,29 @@ func TestPostgresShowsTheSameDigits(t *testing.T) {
 	}
 }
 
+// TestPostgresShowsTheSameDigitsOfRandomMetrics does it for random expressions.
+func TestPostgresShowsTheSameDigitsOfRandomMetrics(t *testing.T) {
+	p := newPostgres(t)
+	d, _ := randomMetrics(2, 20, pipelinetest.Definition(t))
+	compiled := compile(t, d)
+	w := newTrialWorld(t, 8, compiled, 100)
+	for _, m := range compiled.Metrics {
+		generation := w.run(compiled, m)
+		want, err := w.view(compiled, m.Name, generation)
+		if tooLarge(err) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, part := range m.Partials {
+			p.copyTable(w, generation, compiled.Table(part.Table))
+		}
+		i := slices.IndexFunc(compiled.Views, func(v pinflow.View) bool { return v.Name == m.Name })
+		sameDigits(t, m, p.rows(strings.ReplaceAll(compiled.Views[i].Postgres, "{gen}", p.schema), m.Columns), want)
+	}
+}
+
 // sameDigits compares rows in any order, as text; a DOUBLE by its value, since engines write it differently.
 func sameDigits(t *testing.T, m pinflow.PlannedMetric, got, want [][]string) {
 	t.Helper()

@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -29,23 +30,31 @@ type refusal struct {
 	hint string // in the hint
 }
 
-func (c refusal) check(t *testing.T, file string, d *pinflow.Definition) {
+// checkRefused compiles a definition in which each file, named by its number, must have just the fault that its case says.
+func checkRefused(t *testing.T, d *pinflow.Definition, cases []refusal) {
 	t.Helper()
 	p, faults, err := plan.Compile(t.Context(), d)
-	switch {
-	case err != nil:
-		t.Errorf("%s\n error %v", c.sql, err)
-	case p != nil || len(faults) == 0:
-		t.Errorf("%s\n was not refused", c.sql)
-	case faults[0].File != file || faults[0].Line != c.line || !strings.Contains(faults[0].Message, c.want) || !strings.Contains(faults[0].Hint, c.hint):
-		t.Errorf("%s\n got  %v\n want %s:%d: …%s… (…%s…)", c.sql, faults[0], file, c.line, c.want, c.hint)
-	case len(faults) > 1:
-		t.Errorf("%s\n more than one fault: %v", c.sql, faults)
+	if err != nil || p != nil {
+		t.Fatalf("compiled to %v: %v", p, err)
+	}
+	found := map[string][]pinflow.Fault{}
+	for _, f := range faults {
+		found[f.File] = append(found[f.File], f)
+	}
+	for i, c := range cases {
+		switch got := found[fmt.Sprint(i)]; {
+		case len(got) == 0:
+			t.Errorf("%s\n was not refused", c.sql)
+		case len(got) > 1:
+			t.Errorf("%s\n more than one fault: %v", c.sql, got)
+		case got[0].Line != c.line || !strings.Contains(got[0].Message, c.want) || !strings.Contains(got[0].Hint, c.hint):
+			t.Errorf("%s\n got  %v\n want %d: …%s… (…%s…)", c.sql, got[0], c.line, c.want, c.hint)
+		}
 	}
 }
 
 func TestRefusedMetrics(t *testing.T) {
-	for _, c := range []refusal{
+	cases := []refusal{
 		// What cannot be read.
 		{"", 0, "no statement", "one SELECT"},
 		{"-- nothing", 0, "no statement", ""},
@@ -170,13 +179,17 @@ func TestRefusedMetrics(t *testing.T) {
 		{"SELECT current_user AS u, count(*) AS c FROM m GROUP BY ALL", 1, "current_user is not a function", ""},
 		{"SELECT list_transform(tags, lambda t: t || random())[1] AS u, count(*) AS c FROM m GROUP BY ALL", 1, "random is not a function", ""},
 		{"SELECT error('x') AS u, count(*) AS c FROM m GROUP BY ALL", 1, "error is not a function", ""},
-	} {
-		c.check(t, "k.sql", trial(trialModel, c.sql))
 	}
+	d := trial(trialModel, "")
+	d.Metrics = nil
+	for i, c := range cases {
+		d.Metrics = append(d.Metrics, pinflow.Script{Name: fmt.Sprintf("k%d", i), File: fmt.Sprint(i), SQL: c.sql})
+	}
+	checkRefused(t, d, cases)
 }
 
 func TestRefusedModels(t *testing.T) {
-	for _, c := range []refusal{
+	cases := []refusal{
 		{"SELECT\nid FROM\nsrc WHERE (", 3, "syntax error", ""},
 		{"SELECT id FROM src, src AS o", 1, "a join", ""},
 		{"SELECT id FROM other", 1, "the model reads other", "FROM src"},
@@ -213,13 +226,19 @@ func TestRefusedModels(t *testing.T) {
 		{"SELECT COLUMNS('i.*') FROM src", 1, "this kind of *", ""},
 		{"SELECT * REPLACE (1 AS n) FROM src", 1, "this kind of *", ""},
 		{"SELECT id, ? AS c FROM src", 1, "no parameter", ""},
-	} {
-		c.check(t, "m.sql", trial(c.sql, "SELECT count(*) AS c FROM m"))
 	}
+	d := trial("", "")
+	d.Models, d.Metrics = nil, nil
+	for i, c := range cases {
+		d.Models = append(d.Models, pinflow.ModelScript{Script: pinflow.Script{Name: fmt.Sprintf("m%d", i), File: fmt.Sprint(i), SQL: c.sql}, From: "src"})
+	}
+	checkRefused(t, d, cases)
 }
 
 func TestAcceptedMetrics(t *testing.T) {
-	for _, sql := range []string{
+	d := trial(trialModel, "")
+	d.Metrics = nil
+	for i, sql := range []string{
 		"SELECT id, count(*) AS c FROM m GROUP BY 1",
 		"SELECT upper(id) AS id, count(*) AS c FROM m GROUP BY upper(id)",
 		"SELECT id AS who, count(*) AS c FROM m AS r WHERE r.n > 0 GROUP BY who",
@@ -245,11 +264,9 @@ func TestAcceptedMetrics(t *testing.T) {
 		"SELECT id, sum(n) IS NULL AS none, sum(n) IS NOT DISTINCT FROM 1 AS one FROM m GROUP BY id",
 		"SELECT id, sum(CASE WHEN b THEN n ELSE 0 END) AS c, sum(n::DECIMAL(12, 4) * 2) AS d FROM m GROUP BY id",
 	} {
-		p, faults, err := plan.Compile(t.Context(), trial(trialModel, sql))
-		if err != nil || p == nil {
-			t.Errorf("%s\n refused: %v %v", sql, faults, err)
-		}
+		d.Metrics = append(d.Metrics, pinflow.Script{Name: fmt.Sprintf("k%d", i), File: sql, SQL: sql})
 	}
+	compile(t, d)
 }
 
 // TestEveryFaultAtOnce: each file's faults are told, and what reads a broken one is not told of for that.

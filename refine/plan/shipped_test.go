@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -118,5 +119,21 @@ func TestTiesRoundAwayFromZero(t *testing.T) {
 	}
 	if want := []string{"1.01", "-1.01", "-1.0", "1.01", "101", "∅", "1"}; !slices.Equal(got[0], want) {
 		t.Errorf("got %v, want %v", got[0], want)
+	}
+}
+
+// TestZerosAreOne: 0.0 and -0.0 are one group, one distinct value, and one text whatever came first.
+func TestZerosAreOne(t *testing.T) {
+	p := compile(t, trial(trialModel, "SELECT x, min(x) AS low, max(x) AS high, count(DISTINCT x) AS values, count(*) AS rows FROM m GROUP BY x"))
+	w := newWorld(t, 0, p)
+	w.fill(func(string) (posts [][]byte) {
+		for range 10 {
+			posts = append(posts, []byte(`{"x": -0.0}`), []byte(`{"x": 0}`))
+		}
+		return posts
+	})
+	got, err := w.view(p, "k", w.run(p, p.Metrics[0]))
+	if want := [][]string{{"0.0", "0.0", "0.0", "1", "20"}}; err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v %v, want %v", got, err, want)
 	}
 }

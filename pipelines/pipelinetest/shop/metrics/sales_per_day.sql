@@ -2,6 +2,7 @@
 SELECT
     date_trunc('day', sold_at) AS day,
     count(*) AS sales,
+    count(DISTINCT country) FILTER (WHERE express) AS express_countries,
     round(100 * sum(amount) FILTER (WHERE express) / nullif(sum(amount), 0), 1) AS express_percent,
     sum(amount) / count(*) AS per_sale,
     floor(sum(amount) / sum(quantity)) AS whole_per_item,

@@ -5,7 +5,8 @@
 //	read.go    objects and their lines
 //	tail.go    where a partition ends: the only place from which a writer resumes
 //	tiles.go   the check that objects tile the offsets
-//	writer.go  the writer: poll, flush what is due
+//	writer.go  the writer: what it needs, starts with and tells
+//	session.go poll, take, flush what is due, until all is over
 //	group.go   partitions come and go
 //	fill.go    a record goes into its partition's buffer, under the rules
 //	put.go     a buffer becomes an object, or gives way to the one that is there

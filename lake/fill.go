@@ -94,7 +94,7 @@ func (w *Writer) place(p *partition, r *pinflow.Record) bool {
 		return false
 	}
 	if p.open == nil {
-		if err := nameable(p.topic.PeriodLength(), period); err != nil {
+		if err := nameable(r, p.topic.PeriodLength(), period); err != nil {
 			w.stop(p, err)
 			return true
 		}
@@ -144,9 +144,9 @@ func (w *Writer) relieve() bool {
 }
 
 // nameable returns an Invalid error if a period's folder could not be read back, as of a record of the year 20000.
-func nameable(l pinflow.PeriodLength, p pinflow.Period) error {
+func nameable(r *pinflow.Record, l pinflow.PeriodLength, p pinflow.Period) error {
 	if back, err := l.Parse(l.Name(p)); err != nil || back != p {
-		return &pinflow.Error{Op: "keep a record in the lake", Kind: pinflow.Invalid, Err: fmt.Errorf("its append time lies in the period that starts at %d ms, which has no name", p),
+		return &pinflow.Error{Op: "keep a record in the lake", On: r.Position().String(), Kind: pinflow.Invalid, Err: fmt.Errorf("its append time lies in the period that starts at %d ms, which has no name", p),
 			Hint: "The broker's clock was wrong, or the topic's message.timestamp.type is not LogAppendTime."}
 	}
 	return nil

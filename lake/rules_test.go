@@ -397,3 +397,26 @@ func gauge(t *testing.T, r *prometheus.Registry, name string) float64 {
 	t.Fatalf("no %s", name)
 	return 0
 }
+
+func TestTimeWithoutANameStopsItsPartitionOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, odd := range []int64{-5, 600_000_000_000_000} { // before 1970, the year 20983
+			j, objects := laketest.NewJournal(1, 0), &laketest.Memory{}
+			j.Create("a", 2)
+			post(j, "a", 0, 3)
+			j.Append(pinflow.Record{Topic: "a", Partition: 1, Timestamp: odd})
+			post(j, "a", 1, 1)
+			w, end := run(t, lake.Options{Journal: j.Client(), Objects: objects, Topics: []string{"a"}, FlushAge: time.Second})
+			time.Sleep(time.Minute)
+			if err := w.Stopped()[pinflow.TopicPartition{Topic: "a", Partition: 1}]; pinflow.KindOf(err) != pinflow.Invalid || !strings.Contains(err.Error(), "a:1:0") {
+				t.Errorf("stopped: %v", err)
+			}
+			if err := end(); err == nil {
+				t.Error("Run says nothing")
+			}
+			if at := ends(t, objects, "a"); at[0] != 3 || at[1] != 0 {
+				t.Errorf("the lake ends at %v", at)
+			}
+		}
+	})
+}

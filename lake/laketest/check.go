@@ -212,7 +212,7 @@ func checkTiles(ctx context.Context, objects pinflow.Objects, topic string) erro
 		return err
 	}
 	if len(flaws) > 0 {
-		return fmt.Errorf("Tiles finds flaws where there are none: %v", flaws)
+		return fmt.Errorf("the lake's own check finds flaws where there are none: %v", flaws)
 	}
 	return nil
 }

@@ -46,8 +46,12 @@ func newOracle(t testing.TB, posts []posted) *oracle {
 			t.Fatalf("an accepted post is not JSON: %v: %s", err, p.value)
 		}
 		c := cleanPin{category: raw.Category, media: raw.Media, saved: raw.Downloaded == 1, followers: followersOf(raw.Followers), at: p.at}
-		if raw.Media == "multi-video(story page format)" {
+		switch raw.Media {
+		case "multi-video(story page format)":
 			c.media, c.story = "video", true
+		case "image", "video":
+		default:
+			c.media = "null"
 		}
 		if raw.PosterName != nil && *raw.PosterName != "User Info Error" {
 			c.poster = *raw.PosterName
@@ -72,7 +76,7 @@ func followersOf(s string) *big.Int {
 		return nil
 	}
 	r.Mul(r, new(big.Rat).SetInt64(scale))
-	if !r.IsInt() {
+	if !r.IsInt() || !r.Num().IsInt64() {
 		return nil
 	}
 	return r.Num()

@@ -19,17 +19,18 @@ import (
 func poison(t *testing.T) map[string][]byte {
 	t.Helper()
 	good := string(emulate.Pins(7, 1)[0])
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(good), &fields); err != nil {
+		t.Fatal(err)
+	}
 	with := func(field, value string) []byte {
-		var all map[string]json.RawMessage
-		if err := json.Unmarshal([]byte(good), &all); err != nil {
-			t.Fatal(err)
+		text := []byte("{")
+		for name, own := range fields {
+			if name != field {
+				text = fmt.Appendf(text, "%q:%s,", name, own)
+			}
 		}
-		all[field] = json.RawMessage(value)
-		text, err := json.Marshal(all)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return text
+		return fmt.Appendf(text, "%q:%s}", field, value)
 	}
 	return map[string][]byte{
 		"empty":                      {},

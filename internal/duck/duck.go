@@ -30,8 +30,12 @@ type Options struct {
 
 // Instance is one DuckDB in this process. It is safe for concurrent use.
 type Instance struct {
-	// DB opens connections. Every one speaks UTC; none can reach files outside Options.Dir, the network, extensions or settings.
-	DB      *sql.DB
+	// DB opens connections that begin in an empty database in memory. Every one speaks UTC; none can reach files outside
+	// Options.Dir, the network, extensions or settings.
+	DB *sql.DB
+	// File opens connections that begin in the file. It is not for work in scratch databases: a connection that
+	// begins in the file takes part in its transactions whatever it does, and keeps it from being checkpointed.
+	File    *sql.DB
 	dir     string
 	scratch atomic.Int64
 }
@@ -46,26 +50,21 @@ func Open(ctx context.Context, o Options) (*Instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	var attached atomic.Bool
-	connector, err := duckdb.NewConnector("", func(c driver.ExecerContext) error {
-		if !attached.Load() {
-			return nil
-		}
-		_, err := c.ExecContext(context.Background(), "USE "+Catalog, nil)
-		return err
-	})
+	connector, err := duckdb.NewConnector("", nil)
 	if err != nil {
 		return nil, openError(o.Path, err)
 	}
 	i := &Instance{DB: sql.OpenDB(connector), dir: dir}
-	// The connection that sets up is not kept: the ones that follow begin in the file.
-	i.DB.SetMaxIdleConns(0)
 	for _, set := range settings(o, dir) {
 		if _, err := i.DB.ExecContext(ctx, set); err != nil {
 			return nil, openError(o.Path, fmt.Errorf("%s: %w", set, firstOf(err, i.DB.Close())))
 		}
 	}
-	attached.Store(o.Path != "")
+	i.File = i.DB
+	if o.Path != "" {
+		i.File = sql.OpenDB(inFile{connector})
+		i.File.SetMaxIdleConns(idle)
+	}
 	i.DB.SetMaxIdleConns(idle)
 	return i, nil
 }
@@ -73,6 +72,24 @@ func Open(ctx context.Context, o Options) (*Instance, error) {
 // Catalog is the name under which the file is attached whatever the file is called, so that it
 // never hides a schema of the same name. Without a file, the catalog is called memory.
 const Catalog = "pinflow_file"
+
+// inFile is a connector whose connections begin in the file. It leaves the database open when its pool closes.
+type inFile struct{ whole driver.Connector }
+
+// Connect implements driver.Connector.
+func (f inFile) Connect(ctx context.Context) (driver.Conn, error) {
+	c, err := f.whole.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.(driver.ExecerContext).ExecContext(ctx, "USE "+Catalog, nil); err != nil {
+		return nil, firstOf(err, c.Close())
+	}
+	return c, nil
+}
+
+// Driver implements driver.Connector.
+func (f inFile) Driver() driver.Driver { return f.whole.Driver() }
 
 // idle is how many connections are kept for the next user.
 const idle = 8
@@ -121,7 +138,12 @@ func makeDir(dir string) (string, error) {
 func (i *Instance) Dir() string { return i.dir }
 
 // Close closes all connections and the database; a clean close leaves no write-ahead log to be replayed.
-func (i *Instance) Close() error { return i.DB.Close() }
+func (i *Instance) Close() error {
+	if i.File != i.DB {
+		return firstOf(i.File.Close(), i.DB.Close())
+	}
+	return i.DB.Close()
+}
 
 // Scratch attaches a new database in memory and returns its quoted name; Detach gives its memory back.
 func (i *Instance) Scratch(ctx context.Context) (string, error) {

@@ -108,7 +108,7 @@ func TestFileNameHidesNoSchema(t *testing.T) {
 	}
 	i := open(t, duck.Options{Path: path})
 	for range 3 {
-		c, err := i.DB.Conn(t.Context())
+		c, err := i.File.Conn(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -140,5 +140,31 @@ func TestDecimalsKeepTheirPlaces(t *testing.T) {
 	})
 	if err != nil || n != 21 {
 		t.Errorf("%d rows, %v", n, err)
+	}
+}
+
+// TestScratchWorkLeavesFileAlone checkpoints the file in the middle of a transaction that only works in memory.
+func TestScratchWorkLeavesFileAlone(t *testing.T) {
+	i := open(t, duck.Options{Path: filepath.Join(t.TempDir(), "a.duckdb")})
+	if _, err := i.File.Exec("CREATE TABLE t AS SELECT 1 AS a"); err != nil {
+		t.Fatal(err)
+	}
+	scratch, err := i.Scratch(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	tx, err := i.DB.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	if _, err := tx.Exec("CREATE TABLE " + scratch + ".x AS SELECT upper('a') AS a"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := i.File.Exec("UPDATE t SET a = 2"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := i.File.Exec("CHECKPOINT"); err != nil {
+		t.Error(err)
 	}
 }

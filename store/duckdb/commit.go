@@ -62,7 +62,9 @@ func (s *Store) apply(ctx context.Context, tx *sql.Tx, g *generation, d pinflow.
 		if err != nil {
 			return failed("commit", "rows of "+a.Table, err)
 		}
-		added[t] += n
+		if t.Kind == pinflow.Partials {
+			added[t] += n
+		}
 	}
 	return nil
 }

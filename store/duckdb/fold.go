@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -156,29 +155,4 @@ func (t *table) keyNames() []string {
 		names = append(names, duck.Quote(k.Name))
 	}
 	return names
-}
-
-// checkpointIfLong folds the write-ahead log into the file once it has grown.
-func (s *Store) checkpointIfLong(ctx context.Context) error {
-	if s.file == "" {
-		return nil
-	}
-	size := s.walSize()
-	s.metrics.sizes(s.file, size)
-	if size-s.walKept < s.o.WAL {
-		return nil
-	}
-	start := time.Now()
-	_, err := s.writer.ExecContext(ctx, "CHECKPOINT")
-	s.metrics.checkpointed(time.Since(start))
-	s.walKept = s.walSize()
-	return err
-}
-
-func (s *Store) walSize() int64 {
-	info, err := os.Stat(s.file + ".wal")
-	if err != nil {
-		return 0
-	}
-	return info.Size()
 }

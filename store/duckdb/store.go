@@ -72,7 +72,7 @@ var (
 // store that a newer version wrote is an Invalid error.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	o.setDefaults()
-	s := &Store{o: o, db: o.Instance.DB, generations: map[string]*generation{}, changed: make(chan struct{}),
+	s := &Store{o: o, db: o.Instance.File, generations: map[string]*generation{}, changed: make(chan struct{}),
 		writing: make(chan struct{}, 1), reading: make(chan struct{}, o.Readers)}
 	var err error
 	if s.metrics, err = newMetrics(o.Metrics); err != nil {

@@ -1,0 +1,106 @@
+package duckdb_test
+
+import (
+	"log/slog"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/store/duckdb"
+)
+
+// lines is a log as a test sees it.
+type lines struct{ strings.Builder }
+
+func logTo(l *lines) *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+
+// small opens a store of the small plan with partition 0 claimed.
+func small(t testing.TB, p *place) *closing {
+	t.Helper()
+	s := p.open(t)
+	if err := s.Prepare(t.Context(), smallPlan()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Claim(t.Context(), "g1", map[pinflow.TopicPartition]int64{benchTopic: 0}); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func commitSmall(t testing.TB, s *closing, start, end int64) {
+	t.Helper()
+	if err := s.Commit(t.Context(), smallDelta(smallPlan(), benchTopic, start, end)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestTablesStayBounded commits the same keys again and again: the rows that hold them do not add up.
+func TestTablesStayBounded(t *testing.T) {
+	p := newPlace(t, duckdb.Options{Recent: 100})
+	s := small(t, p)
+	for at := int64(0); at < 6000; at += 60 {
+		commitSmall(t, s, at, at+60)
+		var n, distinct int
+		err := p.instance.File.QueryRow(`SELECT count(*), count(DISTINCT (_period, _shard, word)) FROM "_gen_g1".words`).Scan(&n, &distinct)
+		if err != nil || n > distinct+100+60 {
+			t.Fatalf("after %d records %d rows hold %d keys, %v", at+60, n, distinct, err)
+		}
+	}
+	result, err := s.Query(t.Context(), pinflow.Query{SQL: "SELECT count(*) = 1000 AND bool_and(n = 6) FROM words"})
+	if err != nil || result.Rows[0][0] != true {
+		t.Errorf("got %v, %v", result, err)
+	}
+}
+
+// TestReadersGiveWay merges and checkpoints while a query without end holds its snapshot: it goes on until the log has become far
+// too long, and only then has to go.
+func TestReadersGiveWay(t *testing.T) {
+	var log lines
+	const wal = 64 << 10
+	p := newPlace(t, duckdb.Options{Recent: 200, WAL: wal, Log: logTo(&log)})
+	s := small(t, p)
+	commitSmall(t, s, 0, 50)
+	read := make(chan error, 1)
+	go func() {
+		_, err := s.Query(t.Context(), pinflow.Query{SQL: "SELECT count(*) FROM things, range(1000000000) AS a(i), range(1000) AS b(j) WHERE (i * j) % 7 = 3", Timeout: time.Minute})
+		read <- err
+	}()
+	size := func() int64 {
+		info, err := os.Stat(p.path + ".wal")
+		if err != nil {
+			return 0
+		}
+		return info.Size()
+	}
+	longest, at := int64(0), int64(50)
+	for ended := false; !ended; at += 500 {
+		commitSmall(t, s, at, at+500)
+		longest = max(longest, size())
+		select {
+		case err := <-read:
+			ended = true
+			if pinflow.KindOf(err) != pinflow.Unavailable || !strings.Contains(err.Error(), "gave way") {
+				t.Errorf("the query ended with %v", err)
+			}
+		default:
+		}
+		if size() > 20*wal {
+			t.Fatalf("the log has %d bytes, and the query still runs", size())
+		}
+	}
+	if longest < 4*wal {
+		t.Errorf("the query had to go when the log had no more than %d bytes", longest)
+	}
+	for range 3 {
+		commitSmall(t, s, at, at+500)
+		at += 500
+	}
+	if size() > 2*wal {
+		t.Errorf("the log still has %d bytes", size())
+	}
+	if log.Len() > 0 {
+		t.Errorf("maintenance failed:\n%s", &log)
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kbin"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -195,7 +196,7 @@ func TestNoise(t *testing.T) {
 	}
 	for name, noise := range map[string][]byte{
 		"HTTP": []byte("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"), "huge": frame(1<<31, 0, 3), "large": frame(101<<20, 0, 3), "tiny": frame(3, 0, 3),
-		"no such key": frame(108, 999, 0), "negative key": frame(108, -7, 0), "negative version": frame(108, 0, -1), "version": frame(108, 3, 99), "zeros": frame(108, 0, 3),
+		"no such key": frame(108, 999, 0), "negative key": frame(108, -7, 0), "negative version": frame(108, 0, -1), "version": frame(108, 3, 99),
 	} {
 		c, err := net.Dial("tcp", b.Addr())
 		if err != nil {
@@ -204,6 +205,7 @@ func TestNoise(t *testing.T) {
 		if _, err := c.Write(noise); err != nil {
 			t.Error(name, err)
 		}
+		c.SetReadDeadline(time.Now().Add(10 * time.Second))
 		if answer, _ := io.ReadAll(c); len(answer) > 0 {
 			t.Errorf("%s was answered with %d bytes", name, len(answer))
 		}

@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -53,6 +54,7 @@ var kinds = []struct {
 	{kerr.ClusterAuthorizationFailed, pinflow.Invalid, "The cluster does not allow it to this client."},
 	{kerr.UnsupportedVersion, pinflow.Invalid, "The broker is too old."},
 	{kerr.CorruptMessage, pinflow.Internal, "The log is damaged there."},
+	{errDamaged, pinflow.Internal, "The log is damaged there."},
 }
 
 func kindOf(err error) (pinflow.Kind, string) {
@@ -72,25 +74,32 @@ func kindOf(err error) (pinflow.Kind, string) {
 	if errors.As(err, &large) {
 		return pinflow.TooLarge, "A batch is larger once decompressed than what is set as limit."
 	}
-	if passing(err) {
-		return pinflow.Unavailable, ""
+	var ke *kerr.Error
+	if errors.As(err, &ke) && !ke.Retriable && ke != kerr.UnknownServerError {
+		return pinflow.Internal, ""
 	}
-	return pinflow.Internal, ""
+	// All else is the way to the brokers, or their state.
+	return pinflow.Unavailable, ""
 }
 
-// passing tells whether an error is one of the way to the brokers, or of their state: it can pass by itself.
+// errDamaged is a batch that cannot be read, now or later.
+var errDamaged = errors.New("the batch cannot be read")
+
+// batchError marks what is wrong with a batch itself, for which the client has no error of its own.
+func batchError(err error) error {
+	if kind, _ := kindOf(err); kind != pinflow.Unavailable || passing(err) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errDamaged, err)
+}
+
+// passing tells whether a partition's error is one of the way to the brokers, or of their state.
 func passing(err error) bool {
 	var ke *kerr.Error
-	if errors.As(err, &ke) {
-		return ke.Retriable || ke == kerr.UnknownServerError
-	}
 	var ne net.Error
 	var session *kgo.ErrGroupSession
 	var first *kgo.ErrFirstReadEOF
-	for _, known := range []error{kgo.ErrClientClosed, kgo.ErrRecordTimeout, kgo.ErrRecordRetries, kgo.ErrMaxBuffered, kgo.ErrAborting, io.EOF, io.ErrUnexpectedEOF, net.ErrClosed} {
-		if errors.Is(err, known) {
-			return true
-		}
-	}
-	return errors.As(err, &ne) || errors.As(err, &session) || errors.As(err, &first)
+	return errors.As(err, &ke) || errors.As(err, &ne) || errors.As(err, &session) || errors.As(err, &first) ||
+		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
+		errors.Is(err, kgo.ErrClientClosed) || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed)
 }

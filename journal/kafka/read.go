@@ -100,7 +100,7 @@ func (j *Journal) decode(tp pinflow.TopicPartition, offset int64, maxRecords int
 		Offset: offset, IsolationLevel: kgo.ReadCommitted(), Topic: tp.Topic, Partition: tp.Partition,
 	}, p, j.codec, nil)
 	if fetched.Err != nil && len(fetched.Records) == 0 {
-		return nil, offset, fetched.Err
+		return nil, offset, batchError(fetched.Err)
 	}
 	return recordsOf(fetched.Records[:min(len(fetched.Records), maxRecords)]), max(next, offset), nil
 }

@@ -179,7 +179,7 @@ func (s *subscription) runs(fetches kgo.Fetches) []pinflow.Run {
 		run := pinflow.Run{TopicPartition: pinflow.TopicPartition{Topic: p.Topic, Partition: p.Partition},
 			Records: recordsOf(p.Records), End: p.HighWatermark}
 		if lasting(p.Err) {
-			run.Err = failure("read", run.TopicPartition.String(), p.Err)
+			run.Err = failure("read", run.TopicPartition.String(), batchError(p.Err))
 			s.stop(run.TopicPartition)
 		}
 		runs = append(runs, run)
@@ -192,7 +192,7 @@ func lasting(err error) bool {
 	if err == nil {
 		return false
 	}
-	kind, _ := kindOf(err)
+	kind, _ := kindOf(batchError(err))
 	return kind != pinflow.Unavailable
 }
 

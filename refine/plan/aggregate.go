@@ -55,7 +55,7 @@ func (m *metric) aggregate(n node) value {
 // filter returns the text of FILTER (WHERE …), "" if there is none.
 func (m *metric) filter(n node) string {
 	if f := n.child("filter"); f != nil {
-		return " FILTER (WHERE " + m.row(f) + ")"
+		return " FILTER (WHERE " + m.condition(f) + ")"
 	}
 	return ""
 }
@@ -75,7 +75,7 @@ func (m *metric) count(text, name string) value {
 
 // countIf is NULL, as in DuckDB, where there is no row or the condition is never known.
 func (m *metric) countIf(arg node, filter string) value {
-	c := m.measure("sum(CAST(CAST("+m.row(arg)+" AS BOOLEAN) AS INTEGER))"+filter, "count_if_"+argName(arg), "HUGEINT", pinflow.Sum, false)
+	c := m.measure("sum(CAST("+m.condition(arg)+" AS INTEGER))"+filter, "count_if_"+argName(arg), "HUGEINT", pinflow.Sum, false)
 	return stored(c, castTerm(c, "HUGEINT"), "HUGEINT", true)
 }
 
@@ -116,6 +116,10 @@ func (m *metric) sum(n, arg node, filter string) value {
 func (m *metric) extreme(arg node, name string, merge pinflow.Merge, filter string) value {
 	text, typ := m.storable(arg, "what "+name+" is of")
 	if m.file.failed() {
+		return nothing()
+	}
+	if strings.HasPrefix(m.typeOf(m.row(arg)), "ENUM(") {
+		m.file.fault(arg, "Cast it to VARCHAR, or to a number that says its rank.", "what %s is of is an ENUM, whose order is lost when it is stored", name)
 		return nothing()
 	}
 	c := m.measure(name+"("+text+")"+filter, name+"_"+argName(arg), typ, merge, false)

@@ -60,16 +60,16 @@ func (v value) sort() string {
 	return "a number"
 }
 
-// conditions compiles booleans.
-func (m *metric) conditions(all []node) []value {
+// truths compiles booleans.
+func (m *metric) truths(all []node) []value {
 	list := make([]value, len(all))
 	for i := range all {
-		list[i] = m.condition(all[i])
+		list[i] = m.truth(all[i])
 	}
 	return list
 }
 
-func (m *metric) condition(n node) value {
+func (m *metric) truth(n node) value {
 	v := m.value(n)
 	switch {
 	case m.file.failed():
@@ -98,7 +98,7 @@ func (m *metric) operator(n node) value {
 	args := n.list("children")
 	switch n.text("type") {
 	case "OPERATOR_NOT":
-		if c := m.condition(args[0]); !m.file.failed() {
+		if c := m.truth(args[0]); !m.file.failed() {
 			return boolean(not(*c.as))
 		}
 		return nothing()
@@ -136,7 +136,7 @@ func (m *metric) caseOf(n node) value {
 	var conditions []term
 	var results []value
 	for _, check := range n.list("case_checks") {
-		condition := m.condition(check.child("when_expr"))
+		condition := m.truth(check.child("when_expr"))
 		results = append(results, m.value(check.child("then_expr")))
 		if m.file.failed() {
 			return nothing()

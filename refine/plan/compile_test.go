@@ -69,8 +69,12 @@ func golden(t *testing.T, p *pinflow.Plan) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(got.Bytes(), want) {
-		t.Errorf("the plan of %s is not that of %s: if it is meant, run with -update and raise semantics in generation.go if numbers change\n%s", p.Pipeline, file, got.String())
+	g, x := bytes.Split(got.Bytes(), []byte("\n")), bytes.Split(want, []byte("\n"))
+	for i := range max(len(g), len(x)) {
+		if i >= len(g) || i >= len(x) || !bytes.Equal(g[i], x[i]) {
+			t.Fatalf("the plan is not that of %s from line %d: if it is meant, run with -update, and raise semantics in generation.go if numbers change\n got  %s\n want %s",
+				file, i+1, g[min(i, len(g)-1)], x[min(i, len(x)-1)])
+		}
 	}
 }
 

@@ -38,7 +38,7 @@ func (m *metric) value(n node) value {
 		high := m.comparison(n, "COMPARE_LESSTHANOREQUALTO", v, m.value(n.child("upper")))
 		return m.logic("AND", low, high)
 	case "CONJUNCTION":
-		return m.logic(strings.TrimPrefix(n.text("type"), "CONJUNCTION_"), m.conditions(n.list("children"))...)
+		return m.logic(strings.TrimPrefix(n.text("type"), "CONJUNCTION_"), m.truths(n.list("children"))...)
 	case "OPERATOR":
 		return m.operator(n)
 	}

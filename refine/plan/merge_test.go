@@ -354,3 +354,20 @@ func TestMergedPartialsAreTheMetric(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatFailsForARowIsNull: whatever a record holds, no partial fails, and where nothing fails the metric is what it says.
+func TestWhatFailsForARowIsNull(t *testing.T) {
+	sql := `SELECT CAST(id AS INTEGER) AS number, sum(CAST(id AS INTEGER)) AS total, count(CAST(id AS INTEGER)) AS numbers, sum(CAST(id AS INTEGER) + 1) AS more,
+		count(*) FILTER (WHERE id) AS truths, count_if(CAST(id AS BOOLEAN)) AS also, count(*) FILTER (WHERE CAST(id AS INTEGER) > 1) AS large,
+		count(DISTINCT CAST(id AS INTEGER) * 2) FILTER (WHERE id) AS twice, max(n + 1) AS next FROM m WHERE length(id) > 0 OR id GROUP BY 1`
+	p := compile(t, trial(trialModel, sql))
+	w := newWorld(t, 0, p)
+	w.fill(func(string) [][]byte {
+		return [][]byte{[]byte(`{"id": "1", "n": 1}`), []byte(`{"id": "1", "n": 9223372036854775807}`), []byte(`{"id": "7", "n": null}`), []byte(`{"id": "x", "n": 3}`), []byte(`{"id": "", "n": 3}`)}
+	})
+	got, err := w.view(p, "k", w.run(p, p.Metrics[0]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.same("k", p.Metrics[0].Columns, got, [][]string{{"1", "2", "2", "4", "2", "2", "0", "1", "2"}, {"7", "7", "1", "8", "1", "1", "1", "1", "∅"}, {"∅", "∅", "0", "∅", "0", "∅", "0", "0", "4"}})
+}

@@ -93,7 +93,7 @@ func (m *metric) resolveAll(tree node) (groups []node) {
 	}
 	if where := tree.child("where_clause"); where != nil {
 		m.checkExpr(m.file, where, false)
-		m.where = m.row(m.scope.resolve(where))
+		m.where = m.condition(m.scope.resolve(where))
 	}
 	if sets, _ := tree["group_sets"].([]any); len(sets) > 1 {
 		m.file.fault(tree.list("group_expressions")[0], "Write a metric for each grouping.", "ROLLUP, CUBE and GROUPING SETS are not possible here")
@@ -179,6 +179,19 @@ func (m *metric) row(n node) string {
 	return try(text, m.relation)
 }
 
+// condition is row for what must be true: what DuckDB would cast to a boolean, and may fail to, is cast under TRY.
+func (m *metric) condition(n node) string {
+	text := m.row(n)
+	if m.file.failed() || m.typeOf(text) == "BOOLEAN" {
+		return text
+	}
+	bare, err := m.engine.expr(n)
+	if err != nil {
+		m.fail(err)
+	}
+	return try(castText(bare, "BOOLEAN"), m.relation)
+}
+
 // try is NULL where an expression over a row of the relation fails. DuckDB takes expressions that occur twice
 // out of TRY, where they then fail, but not out of CASE; its condition always holds and costs nothing.
 func try(text, relation string) string {
@@ -207,10 +220,11 @@ func (m *metric) storable(n node, what string) (text, typ string) {
 	case !ok || !isKey(typ):
 		m.file.fault(n, "Use a number, text, a boolean, a date or a time, or cast to one.", "%s is %s", what, from)
 		return "", ""
-	case typ == "DOUBLE":
-		return "(" + castText(text, typ) + " + 0.0)", typ // the two zeros are one
 	case typ != from:
-		return castText(text, typ), typ
+		text = castText(text, typ)
+	}
+	if typ == "DOUBLE" {
+		text = "(" + text + " + 0.0)" // the two zeros are one
 	}
 	return text, typ
 }

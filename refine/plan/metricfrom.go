@@ -2,7 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/pinflow/pinflow"
 )
@@ -67,7 +66,7 @@ func (m *metric) readModel(n node) node {
 	}
 	if n.text("schema_name") == "" {
 		for known, model := range m.models {
-			if strings.EqualFold(known, name) {
+			if sameName(known, name) {
 				m.model = model
 			}
 		}
@@ -76,6 +75,10 @@ func (m *metric) readModel(n node) node {
 		if !m.broken[name] {
 			m.file.fault(n, "Read one of the pipeline's models.", "there is no model %s", name)
 		}
+		return nil
+	}
+	if len(n.names("column_name_alias")) > 0 {
+		m.file.fault(n, "Name the columns in the select list.", "a list of column names is not possible here")
 		return nil
 	}
 	m.relation = n.text("alias")

@@ -75,8 +75,10 @@ func (c *compilation) modelFrom(f *file, tree node, source *pinflow.PlannedSourc
 		f.fault(from, modelShape, "a join is not possible in a model")
 	case from.text("type") != "BASE_TABLE":
 		f.fault(from, modelShape, "a model reads its source %s and nothing else", source.Name)
-	case from.text("schema_name") != "" || !strings.EqualFold(from.text("table_name"), source.Name):
+	case from.text("schema_name") != "" || !sameName(from.text("table_name"), source.Name):
 		f.fault(from, "Write FROM "+source.Name+".", "the model reads %s, not its source", from.text("table_name"))
+	case len(from.names("column_name_alias")) > 0:
+		f.fault(from, "Name the columns in the select list.", "a list of column names is not possible here")
 	case from.child("sample") != nil:
 		f.fault(from, modelShape, "TABLESAMPLE is not possible here")
 	default:
@@ -111,7 +113,7 @@ func (c *compilation) modelItems(f *file, tree node, rel *relation) []item {
 		s.aliases[strings.ToLower(it.name)] = resolved
 	}
 	for _, own := range []string{"_partition", "_offset"} {
-		if !slices.ContainsFunc(items, func(it item) bool { return strings.EqualFold(it.name, own) }) {
+		if !slices.ContainsFunc(items, func(it item) bool { return sameName(it.name, own) }) {
 			items = append(items, item{name: own, expr: column(rel.name, own), at: tree})
 		}
 	}
@@ -122,13 +124,13 @@ func (c *compilation) modelItems(f *file, tree node, rel *relation) []item {
 // starItems are the source's own columns, without those that EXCLUDE names.
 func starItems(f *file, star node, rel *relation) []item {
 	if star.flag("columns") || star.child("expr") != nil || len(star.list("replace_list")) > 0 || len(star.list("rename_list")) > 0 ||
-		star.text("relation_name") != "" && !strings.EqualFold(star.text("relation_name"), rel.name) {
+		star.text("relation_name") != "" && !sameName(star.text("relation_name"), rel.name) {
 		f.fault(star, "Write * or * EXCLUDE (…), and name the others.", "this kind of * is not possible here")
 		return nil
 	}
 	var items []item
 	for _, c := range rel.columns {
-		left := slices.ContainsFunc(star.names("exclude_list"), func(name string) bool { return strings.EqualFold(name, c.Name) })
+		left := slices.ContainsFunc(star.names("exclude_list"), func(name string) bool { return sameName(name, c.Name) })
 		if !left && !strings.HasPrefix(c.Name, "_") {
 			items = append(items, item{name: c.Name, expr: column(rel.name, c.Name), at: star})
 		}
@@ -168,7 +170,7 @@ func (c *compilation) plannedModel(f *file, m pinflow.ModelScript, tree node, re
 			return c.failModel(err)
 		}
 	}
-	reject := slices.IndexFunc(items, func(it item) bool { return strings.EqualFold(it.name, "_reject") })
+	reject := slices.IndexFunc(items, func(it item) bool { return sameName(it.name, "_reject") })
 	if reject < 0 {
 		items = append(items, item{name: "_reject", text: "NULL", at: tree})
 	} else { // it comes last
@@ -210,7 +212,7 @@ func (c *compilation) failModel(err error) *pinflow.PlannedModel {
 // modelType returns the type in which a column is stored.
 func (c *compilation) modelType(f *file, it item, typ string) string {
 	stored, ok := storedType(typ)
-	if strings.EqualFold(it.name, "_reject") {
+	if sameName(it.name, "_reject") {
 		if stored != "VARCHAR" && typ != `"NULL"` && it.text != "NULL" {
 			f.fault(it.at, "Yield the reason as text, NULL for an accepted row.", "_reject is %s", typ)
 		}

@@ -161,6 +161,8 @@ func TestRefusedMetrics(t *testing.T) {
 		{"SELECT id, max(tags) AS c FROM m GROUP BY id", 1, "what max is of is VARCHAR[]", ""},
 		{"SELECT id COLLATE nocase AS id, count(*) AS c FROM m GROUP BY ALL", 1, "COLLATE", "lower"},
 		{"SELECT unnest(tags) AS t, count(*) AS c FROM m GROUP BY t", 1, "unnest makes several rows", "unnest(list) AS t(item)"},
+		{"SELECT id, max(CAST(id AS ENUM('b', 'a'))) AS c FROM m GROUP BY id", 1, "is an ENUM", "VARCHAR"},
+		{"SELECT id, count(*) AS c FROM m AS r(id) GROUP BY id", 1, "a list of column names", "select list"},
 		// What is not a function of the records.
 		{"SELECT id, count(*) AS c FROM m\nWHERE ts > now() GROUP BY id", 2, "now is not a function of the record", "_timestamp"},
 		{"SELECT id, count(*) AS c FROM m WHERE ts > current_timestamp GROUP BY id", 1, "current_timestamp is not a function", ""},
@@ -195,6 +197,7 @@ func TestRefusedModels(t *testing.T) {
 		{"SELECT id FROM other", 1, "the model reads other", "FROM src"},
 		{"SELECT id FROM read_json('x.json')", 1, "reads its source src and nothing else", ""},
 		{"SELECT id FROM (SELECT * FROM src)", 1, "reads its source src and nothing else", ""},
+		{"SELECT a FROM src AS s(a)", 1, "a list of column names", "select list"},
 		{"SELECT 1 AS a", 1, "reads its source src and nothing else", ""},
 		{"SELECT id FROM src\nWHERE n > 0", 2, "WHERE is not possible in a model", "_reject"},
 		{"SELECT id FROM src\nGROUP BY id", 2, "GROUP BY is not possible in a model", ""},

@@ -52,11 +52,11 @@ func lambdaNames(lhs node) (names []string) {
 
 func (s *scope) column(n node, lambda []string) node {
 	names := n.names("column_names")
-	if slices.ContainsFunc(lambda, func(l string) bool { return strings.EqualFold(l, names[0]) }) {
+	if slices.ContainsFunc(lambda, func(l string) bool { return sameName(l, names[0]) }) {
 		return n
 	}
 	for _, r := range s.relations {
-		if len(names) > 1 && strings.EqualFold(r.name, names[0]) {
+		if len(names) > 1 && sameName(r.name, names[0]) {
 			if c := r.column(names[1]); c != "" {
 				return s.named(n, r.name, c, names[2:])
 			}
@@ -102,9 +102,29 @@ func (s *scope) unknown(n node, names []string) {
 // column returns the column's name as it is written where it is made, "" if there is none.
 func (r relation) column(name string) string {
 	for _, c := range r.columns {
-		if strings.EqualFold(c.Name, name) {
+		if sameName(c.Name, name) {
 			return c.Name
 		}
 	}
 	return ""
+}
+
+// sameName compares as DuckDB does: without regard to the case of A to Z, and of no other letter.
+func sameName(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range len(a) {
+		if lower(a[i]) != lower(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
 }

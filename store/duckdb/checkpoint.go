@@ -49,7 +49,7 @@ func (s *Store) checkpoint(ctx context.Context) error {
 func (s *Store) checkpointAlone(ctx context.Context, size int64) error {
 	patience := moment
 	if size > tooLong*s.o.WAL {
-		s.crowd.disperse()
+		s.crowd.disperse(errForLog)
 		patience = longest
 	}
 	wait, cancel := context.WithTimeout(ctx, patience)

@@ -39,7 +39,7 @@ func (s *Store) Commit(ctx context.Context, d pinflow.Delta) error {
 // writeBefore is write; if memory runs out the readers give way and it is tried once more.
 func (s *Store) writeBefore(ctx context.Context, op, on string, f func(tx *sql.Tx) error) error {
 	err := s.write(ctx, op, on, f)
-	if outOfMemory(err) && s.crowd.disperse() {
+	if outOfMemory(err) && s.crowd.disperse(errForMemory) {
 		err = s.write(ctx, op, on, f)
 	}
 	return err

@@ -6,14 +6,17 @@ import (
 	"sync"
 )
 
-// crowd is the queries that are running. They give way when a commit finds no memory left.
+// crowd is the queries that are running. They give way when a commit finds no memory left, or the log has to be folded.
 type crowd struct {
 	mu   sync.Mutex
 	next int
 	ends map[int]context.CancelCauseFunc
 }
 
-var errGaveWay = errors.New("the query gave way to a commit that found no memory left")
+var (
+	errForMemory = errors.New("the query gave way to a commit that found no memory left")
+	errForLog    = errors.New("the query gave way: while it runs, the store's write-ahead log cannot be folded into the file, and it has become too long")
+)
 
 // join returns a context that disperse ends, and a function to leave the crowd.
 func (c *crowd) join(ctx context.Context) (context.Context, func()) {
@@ -34,12 +37,12 @@ func (c *crowd) join(ctx context.Context) (context.Context, func()) {
 	}
 }
 
-// disperse ends all that are running and tells whether there were any.
-func (c *crowd) disperse() bool {
+// disperse ends all that are running, for a reason, and tells whether there were any.
+func (c *crowd) disperse(reason error) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, cancel := range c.ends {
-		cancel(errGaveWay)
+		cancel(reason)
 	}
 	return len(c.ends) > 0
 }

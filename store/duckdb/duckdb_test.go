@@ -14,7 +14,7 @@ import (
 )
 
 func TestConformance(t *testing.T) {
-	for name, o := range map[string]duckdb.Options{"": {}, "/MaintainAlways": {Recent: 1, WAL: 1}} {
+	for name, o := range map[string]duckdb.Options{"": {}, "/MaintainAlways": {Recent: 1, WAL: 32 << 10}} {
 		t.Run("DuckDB"+name, func(t *testing.T) {
 			storetest.Run(t, func(t testing.TB) storetest.Env { return newPlace(t, o).env() })
 		})

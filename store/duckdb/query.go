@@ -36,14 +36,14 @@ func (s *Store) query(ctx context.Context, q pinflow.Query) (*pinflow.Result, er
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("it took longer than %s", timeout))
 	defer cancel()
-	ctx, leave := s.crowd.join(ctx)
-	defer leave()
 	select {
 	case s.reading <- struct{}{}:
 		defer func() { <-s.reading }()
 	case <-ctx.Done():
 		return nil, tooSlow(ctx, op, on, context.Cause(ctx))
 	}
+	ctx, leave := s.crowd.join(ctx)
+	defer leave()
 	result, err := s.read(ctx, q)
 	if err != nil && ctx.Err() != nil {
 		return nil, tooSlow(ctx, op, on, err)

@@ -34,17 +34,16 @@ func testConcurrency(t *testing.T, env Env) {
 	for _, q := range []pinflow.Query{{View: "totals"}, {SQL: "SELECT (SELECT count(*) FROM things) + (SELECT count(*) FROM shop.rejects)"},
 		{SQL: "SELECT (SELECT sum(n) FROM sales) + (SELECT count(*) FROM rejects)"}} {
 		readers.Go(func() {
-			for reads := 0; ; reads++ {
+			for {
+				changed := s.Changes()
 				if err := countsAgree(t, s, q); err != nil {
 					t.Error(err)
 					return
 				}
 				select {
 				case <-done:
-					if reads >= 3 {
-						return
-					}
-				default:
+					return
+				case <-changed:
 				}
 			}
 		})

@@ -359,15 +359,21 @@ func TestMergedPartialsAreTheMetric(t *testing.T) {
 func TestWhatFailsForARowIsNull(t *testing.T) {
 	sql := `SELECT CAST(id AS INTEGER) AS number, sum(CAST(id AS INTEGER)) AS total, count(CAST(id AS INTEGER)) AS numbers, sum(CAST(id AS INTEGER) + 1) AS more,
 		count(*) FILTER (WHERE id) AS truths, count_if(CAST(id AS BOOLEAN)) AS also, count(*) FILTER (WHERE CAST(id AS INTEGER) > 1) AS large,
-		count(DISTINCT CAST(id AS INTEGER) * 2) FILTER (WHERE id) AS twice, max(n + 1) AS next FROM m WHERE length(id) > 0 OR id GROUP BY 1`
-	p := compile(t, trial(trialModel, sql))
+		count(DISTINCT CAST(id AS INTEGER) * 2) FILTER (WHERE id) AS twice, max(n + 1) AS next FROM m GROUP BY 1`
+	d := trial("SELECT id, n FROM src", sql)
+	d.Metrics = append(d.Metrics, pinflow.Script{Name: "true_ones", File: "true_ones.sql", SQL: "SELECT count(*) AS c FROM m WHERE id"})
+	p := compile(t, d)
 	w := newWorld(t, 0, p)
 	w.fill(func(string) [][]byte {
-		return [][]byte{[]byte(`{"id": "1", "n": 1}`), []byte(`{"id": "1", "n": 9223372036854775807}`), []byte(`{"id": "7", "n": null}`), []byte(`{"id": "x", "n": 3}`), []byte(`{"id": "", "n": 3}`)}
+		return [][]byte{[]byte(`{"id": "1", "n": 1}`), []byte(`{"id": "1", "n": 9223372036854775807}`), []byte(`{"id": "7"}`), []byte(`{"id": "x", "n": 3}`), []byte(`{"id": "", "n": 3}`)}
 	})
 	got, err := w.view(p, "k", w.run(p, p.Metrics[0]))
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.same("k", p.Metrics[0].Columns, got, [][]string{{"1", "2", "2", "4", "2", "2", "0", "1", "2"}, {"7", "7", "1", "8", "1", "1", "1", "1", "∅"}, {"∅", "∅", "0", "∅", "0", "∅", "0", "0", "4"}})
+	w.same("k", p.Metrics[0].Columns, got, [][]string{{"1", "2", "2", "4", "2", "2", "0", "1", "2"}, {"7", "7", "1", "8", "0", "∅", "1", "0", "∅"}, {"∅", "∅", "0", "∅", "0", "∅", "0", "0", "4"}})
+	got, err = w.view(p, "true_ones", w.run(p, p.Metrics[1]))
+	if err != nil || got[0][0] != "2" {
+		t.Errorf("%v records are true, %v", got, err)
+	}
 }

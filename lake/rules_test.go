@@ -1,10 +1,10 @@
 package lake_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -351,18 +351,22 @@ func (s slow) PutIfAbsent(ctx context.Context, name string, content []byte) (boo
 
 func TestMemoryIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const memory, partitions = 1 << 20, 20
+		const memory, partitions, posts = 1 << 20, 20, 6000
 		j, objects := laketest.NewJournal(1, 0), slow{&laketest.Memory{}, make(chan struct{})}
 		j.Create("a", partitions)
-		random := bytes.Repeat([]byte("0123456789abcdef"), 600)
-		for i := range 3000 {
-			j.Append(pinflow.Record{Topic: "a", Partition: int32(i % partitions), Timestamp: start, Value: fmt.Appendf(nil, `{"x":"%x"}`, random[i:i+512])})
+		random := rand.NewChaCha8([32]byte{})
+		for i := range posts {
+			var noise [512]byte // does not get smaller
+			random.Read(noise[:])
+			j.Append(pinflow.Record{Topic: "a", Partition: int32(i % partitions), Timestamp: start, Value: fmt.Appendf(nil, `{"x":"%x"}`, noise)})
 		}
 		metrics := prometheus.NewRegistry()
 		w, end := run(t, lake.Options{Journal: j.Client(), Objects: objects, Topics: []string{"a"}, Memory: memory, Metrics: metrics})
 		most := 0.0
-		for n := 0; n < 3000; {
-			synctest.Wait()
+		for n, rounds := 0, 0; n < posts; rounds++ {
+			if synctest.Wait(); rounds == posts {
+				t.Fatalf("only %d records are in the lake", n)
+			}
 			most = max(most, gauge(t, metrics, "pinflow_lake_held_bytes"))
 			select {
 			case objects.gate <- struct{}{}:

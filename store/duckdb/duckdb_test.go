@@ -25,6 +25,7 @@ func TestConformance(t *testing.T) {
 type place struct {
 	path     string
 	options  duckdb.Options
+	memory   int64
 	instance *duck.Instance
 	scratch  string
 	tables   int
@@ -62,7 +63,7 @@ func (c *closing) Close() error {
 func (p *place) open(t testing.TB) *closing {
 	t.Helper()
 	var err error
-	if p.instance, err = duck.Open(t.Context(), duck.Options{Path: p.path, Threads: 2, Dir: filepath.Join(filepath.Dir(p.path), "spool")}); err != nil {
+	if p.instance, err = duck.Open(t.Context(), duck.Options{Path: p.path, Threads: 2, Memory: p.memory, Dir: filepath.Join(filepath.Dir(p.path), "spool")}); err != nil {
 		t.Fatal(err)
 	}
 	o := p.options

@@ -1,0 +1,158 @@
+package duckdb_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/internal/duck"
+	"github.com/pinflow/pinflow/store/duckdb"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+func TestNewerFormatIsRefused(t *testing.T) {
+	p := newPlace(t, duckdb.Options{})
+	s := small(t, p)
+	if _, err := p.instance.File.Exec("UPDATE _pinflow.store SET version = 1000"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	instance, err := duck.Open(t.Context(), duck.Options{Path: p.path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer instance.Close()
+	_, err = duckdb.Open(t.Context(), duckdb.Options{Instance: instance})
+	if pinflow.KindOf(err) != pinflow.Invalid || !strings.Contains(err.Error(), "version 1000") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestChangedDefinition(t *testing.T) {
+	p := newPlace(t, duckdb.Options{})
+	s := p.open(t)
+	for _, generation := range []string{"g1", "g2"} {
+		if err := s.CheckCurrent(t.Context(), generation); err != nil {
+			t.Errorf("an empty store: %v", err)
+		}
+	}
+	if err := s.Prepare(t.Context(), smallPlan()); err != nil {
+		t.Fatal(err)
+	}
+	if current, err := s.Current(t.Context()); err != nil || current != "g1" {
+		t.Errorf("current is %q, %v", current, err)
+	}
+	if err := s.CheckCurrent(t.Context(), "g1"); err != nil {
+		t.Error(err)
+	}
+	err := s.CheckCurrent(t.Context(), "g2")
+	if pinflow.KindOf(err) != pinflow.Exists || !strings.Contains(err.Error(), "definition has changed") || !strings.Contains(err.Error(), "--store") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestPipelineNames(t *testing.T) {
+	for name, taken := range map[string]bool{"shop": false, "main": false, "pinflow": false, "memory": true, "Pinflow_File": true, "system": true, "temp": true,
+		"information_schema": true, "pg_catalog": true, "_pinflow": true, "_gen_g1": true, "scratch_1": true, "": true} {
+		s := newPlace(t, duckdb.Options{}).open(t)
+		plan := smallPlan()
+		plan.Pipeline = name
+		err := s.Prepare(t.Context(), plan)
+		if taken {
+			if pinflow.KindOf(err) != pinflow.Invalid {
+				t.Errorf("%q: got %v", name, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%q: %v", name, err)
+			continue
+		}
+		for _, sql := range []string{"SELECT * FROM words", "SELECT * FROM " + name + ".words"} {
+			if _, err := s.Query(t.Context(), pinflow.Query{SQL: sql}); err != nil {
+				t.Errorf("%s: %v", sql, err)
+			}
+		}
+	}
+}
+
+// TestViewsOfChangedText keeps a generation whose views are written differently, as a newer version may do.
+func TestViewsOfChangedText(t *testing.T) {
+	p := newPlace(t, duckdb.Options{})
+	s := small(t, p)
+	commitSmall(t, s, 0, 10)
+	plan := smallPlan()
+	plan.Views = append(plan.Views[1:], pinflow.View{Name: "totals", DuckDB: "SELECT sum(n)::BIGINT * 2 AS twice FROM {gen}.totals"})
+	if err := s.Prepare(t.Context(), plan); err != nil {
+		t.Fatal(err)
+	}
+	result, err := s.Query(t.Context(), pinflow.Query{SQL: "SELECT twice FROM totals"})
+	if err != nil || result.Rows[0][0] != int64(20) {
+		t.Errorf("got %+v, %v", result, err)
+	}
+}
+
+func TestLongSQLEndsNothing(t *testing.T) {
+	s := small(t, newPlace(t, duckdb.Options{}))
+	for _, sql := range []string{
+		"SELECT 1" + strings.Repeat(" UNION ALL SELECT 1", 3000),
+		"SELECT true" + strings.Repeat(" AND true", 7000),
+		"SELECT 1 IN (1" + strings.Repeat(", 2", 20000) + ")",
+		"SELECT " + strings.Repeat("(", 900) + "1" + strings.Repeat(")", 900),
+		"SELECT * FROM range(2)" + strings.Repeat(" CROSS JOIN range(2)", 300),
+	} {
+		_, err := s.Query(t.Context(), pinflow.Query{SQL: sql, Timeout: 3 * time.Second})
+		if kind := pinflow.KindOf(err); err != nil && kind != pinflow.Invalid && kind != pinflow.Unavailable {
+			t.Errorf("%.40s…: %v", sql, err)
+		}
+	}
+}
+
+// TestHungryQueryDoesNotStopCommits has queries take all the memory there is while commits go on.
+func TestHungryQueryDoesNotStopCommits(t *testing.T) {
+	p := newPlace(t, duckdb.Options{ResultBytes: 1 << 20})
+	p.memory = 96 << 20
+	s := small(t, p)
+	read := make(chan error)
+	for _, sql := range []string{"SELECT list(i) FROM range(1000000000) AS r(i)", "SELECT string_agg(md5(i::VARCHAR), ',') FROM range(1000000000) AS r(i)", "SELECT repeat('x', 500000) FROM range(1000)",
+		"SELECT count(*) FROM (SELECT DISTINCT md5(i::VARCHAR) FROM range(100000000) AS r(i))"} {
+		go func() {
+			_, err := s.Query(t.Context(), pinflow.Query{SQL: sql, Timeout: 3 * time.Second})
+			read <- err
+		}()
+	}
+	at := int64(0)
+	for ended := 0; ended < 4; {
+		commitSmall(t, s, at, at+100)
+		at += 100
+		select {
+		case err := <-read:
+			ended++
+			if kind := pinflow.KindOf(err); kind != pinflow.Unavailable && kind != pinflow.TooLarge && kind != pinflow.Invalid {
+				t.Errorf("a hungry query ended with %v", err)
+			}
+		default:
+		}
+	}
+	if result, err := s.Query(t.Context(), pinflow.Query{SQL: "SELECT n FROM totals"}); err != nil || result.Rows[0][0] != at {
+		t.Errorf("counted %+v of %d, %v", result, at, err)
+	}
+}
+
+func TestMetricsAreGivenBack(t *testing.T) {
+	r := prometheus.NewRegistry()
+	p := newPlace(t, duckdb.Options{Metrics: r})
+	for range 2 {
+		s := small(t, p)
+		families, err := r.Gather()
+		if err != nil || len(families) < 5 {
+			t.Errorf("%d families, %v", len(families), err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

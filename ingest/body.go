@@ -14,6 +14,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/pinflow/pinflow"
 	"github.com/pinflow/pinflow/problem"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // body reads a post's body, decompressed and limited.
@@ -26,11 +27,12 @@ type body struct {
 	length  int64         // bytes that may come, decompressed
 	max     int64
 	read    int64 // bytes read so far, decompressed
+	bytes   prometheus.Counter
 	ended   bool
 }
 
-func newBody(w http.ResponseWriter, r *http.Request, limit int64, timeout time.Duration) *body {
-	return &body{raw: r.Body, control: http.NewResponseController(w), max: limit, length: limit, timeout: timeout}
+func (s *source) newBody(w http.ResponseWriter, r *http.Request, limit int64) *body {
+	return &body{raw: r.Body, control: http.NewResponseController(w), max: limit, length: limit, timeout: s.in.Timeout, bytes: s.metrics.bytes}
 }
 
 // open looks at the headers; a nil problem means that the body can be read.
@@ -92,6 +94,7 @@ func (b *body) Read(p []byte) (n int, err error) {
 	}
 	b.waited += time.Since(start)
 	b.read += int64(n)
+	b.bytes.Add(float64(n))
 	if b.read > b.max {
 		return n - 1, errTooLarge(b.max)
 	}

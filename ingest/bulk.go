@@ -185,10 +185,12 @@ func (k *bulk) await() (err error) {
 		}
 	}
 	k.metrics.posts(http.StatusOK, k.results.taken-taken)
-	if k.down == nil {
-		p.reset()
-		k.spare = p
+	if k.down != nil {
+		k.free = nil // the journal may still read what it was given
+		return err
 	}
+	p.reset()
+	k.spare = p
 	return err
 }
 

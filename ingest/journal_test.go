@@ -18,6 +18,8 @@ type journal struct {
 	fail func(n int, d pinflow.Draft) error
 	// gate, if not nil, holds every Append back until it is closed or ctx ends.
 	gate chan struct{}
+	// ahead is how many Appends don't have to wait at the gate.
+	ahead int
 	// left, if not nil, gets a value for every Append whose ctx ended at the gate.
 	left chan struct{}
 	in   chan struct{} // gets a value for every Append that comes to the gate
@@ -31,7 +33,7 @@ type journal struct {
 }
 
 type lateDraft struct {
-	draft pinflow.Draft
+	draft *pinflow.Draft
 	copy  []byte
 }
 
@@ -41,7 +43,11 @@ func newJournal(partitions int) *journal {
 
 func (j *journal) Append(ctx context.Context, drafts []pinflow.Draft) []pinflow.Receipt {
 	receipts := make([]pinflow.Receipt, len(drafts))
-	if j.gate != nil {
+	j.mu.Lock()
+	j.calls++
+	wait := j.gate != nil && j.calls > j.ahead
+	j.mu.Unlock()
+	if wait {
 		select {
 		case j.in <- struct{}{}:
 		default:
@@ -53,7 +59,7 @@ func (j *journal) Append(ctx context.Context, drafts []pinflow.Draft) []pinflow.
 			defer j.mu.Unlock()
 			for i, d := range drafts {
 				receipts[i].Err = ctx.Err()
-				j.late = append(j.late, lateDraft{d, bytes.Clone(d.Value)})
+				j.late = append(j.late, lateDraft{&drafts[i], bytes.Clone(d.Value)})
 			}
 			if j.left != nil {
 				j.left <- struct{}{}
@@ -63,7 +69,6 @@ func (j *journal) Append(ctx context.Context, drafts []pinflow.Draft) []pinflow.
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.calls++
 	for i, d := range drafts {
 		n := j.seen
 		j.seen++

@@ -23,7 +23,7 @@ func (s *source) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if p == nil {
 		p = checkIdempotencyKey(r.Header)
 	}
-	b := newBody(w, r, s.in.MaxBulk, s.in.Timeout)
+	b := s.newBody(w, r, s.in.MaxBulk)
 	defer b.close()
 	if p == nil {
 		p = b.open(w, r)
@@ -33,7 +33,6 @@ func (s *source) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.take(w, r, b, lines)
-	s.metrics.bytes.Add(float64(b.read))
 }
 
 // take reads the beginning of a body and decides whether it is a bulk.

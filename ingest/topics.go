@@ -78,7 +78,7 @@ func (t topics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fail(notAPost(w, r))
 		return
 	}
-	b := newBody(w, r, min(s.in.MaxBulk, maxTopicBody), s.in.Timeout)
+	b := s.newBody(w, r, min(s.in.MaxBulk, maxTopicBody))
 	defer b.close()
 	p := checkREST(r.Header)
 	if p == nil {
@@ -96,7 +96,6 @@ func (t topics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.in.room.Release(weight)
 	records, err := readREST(b)
-	s.metrics.bytes.Add(float64(b.read))
 	if err != nil {
 		fail(bodyProblem(err))
 		return

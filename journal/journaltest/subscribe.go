@@ -154,7 +154,7 @@ func testTwoReaders(t *T) {
 // testRebalance lets members come and go while records are appended: with positions that the assignees
 // hand over, every record is seen once.
 func testRebalance(t *T) {
-	const partitions, total = 4, 4000
+	const partitions, total = 4, 800
 	topic := t.topic(partitions)
 	var mu sync.Mutex
 	positions := map[pinflow.TopicPartition]int64{}
@@ -184,7 +184,7 @@ func testRebalance(t *T) {
 			}
 		}()
 		for {
-			runs, err := m.sub.Poll(ctx, 50)
+			runs, err := m.sub.Poll(ctx, 10)
 			if errors.Is(err, context.Canceled) {
 				return
 			}
@@ -224,13 +224,18 @@ func testRebalance(t *T) {
 	firstRuns, secondRuns := make(chan struct{}), make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		for i := range total {
-			r := t.Journal.Append(t.ctx, []pinflow.Draft{{Topic: topic, Partition: int32(i % partitions), Value: fmt.Append(nil, i)}})
-			if r[0].Err != nil {
-				t.Error(r[0].Err)
-				return
+		for i := range total / partitions {
+			drafts := make([]pinflow.Draft, partitions)
+			for p := range drafts {
+				drafts[p] = pinflow.Draft{Topic: topic, Partition: int32(p), Value: fmt.Append(nil, i)}
 			}
-			if i == total/2 { // the second member has come and takes part before the rest is appended
+			for _, r := range t.Journal.Append(t.ctx, drafts) {
+				if r.Err != nil {
+					t.Error(r.Err)
+					return
+				}
+			}
+			if i == total/partitions/2 { // the second member has come and takes part before the rest is appended
 				t.await(secondRuns, "the second member to read")
 			}
 		}

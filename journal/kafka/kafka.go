@@ -144,6 +144,7 @@ func (j *Journal) clientOptions() []kgo.Opt {
 		kgo.RetryBackoffFn(backoff),
 		kgo.MaxDecompressBatchBytes(j.o.BatchBytes),
 		kgo.MaxVersions(oneInFlight()),
+		kgo.DisableClientMetrics(), // Close would wait for a broker that has gone, to tell it
 	}
 }
 

@@ -79,6 +79,8 @@ func TestPostsCleaning(t *testing.T) {
 		{"follower_count", "1.0001k", "follower_count", "∅"}, {"follower_count", "9223372036854775807", "follower_count", "9223372036854775807"},
 		{"follower_count", "9223372036854775808", "follower_count", "∅"}, {"follower_count", "9999999999B", "follower_count", "∅"},
 		{"follower_count", "9223372036854775k", "follower_count", "9223372036854775000"}, {"follower_count", "9223372036854776k", "follower_count", "∅"},
+		{"follower_count", "999999999B", "follower_count", "999999999000000000"}, {"follower_count", "0000000001", "follower_count", "1"}, {"follower_count", "1234567890k", "follower_count", "1234567890000"},
+		{"follower_count", "1kk", "follower_count", "∅"}, {"follower_count", "k", "follower_count", "∅"}, {"follower_count", "1.k", "follower_count", "∅"}, {"follower_count", ".5k", "follower_count", "∅"},
 		{"follower_count", "-1", "follower_count", "∅"}, {"follower_count", "1.5", "follower_count", "∅"}, {"follower_count", "1K", "follower_count", "∅"},
 		{"follower_count", "12\n", "follower_count", "∅"}, {"follower_count", " 12", "follower_count", "∅"}, {"follower_count", "", "follower_count", "∅"}, {"follower_count", "１２", "follower_count", "∅"},
 		{"tag_list", "N,o, ,T,a,g,s, ,A,v,a,i,l,a,b,l,e", "tags", "[]"}, {"tag_list", "", "tags", "[]"}, {"tag_list", "a,b c", "tags", "[a, b c]"},

@@ -11,14 +11,16 @@ import (
 // checkCmd reports every fault of a definition.
 type checkCmd struct {
 	Dir    string `arg:"" optional:"" help:"The folder of the definition; without one, the shipped one." placeholder:"DIR"`
-	Output string `help:"How faults are written: table or json." enum:"table,json" default:"table"`
+	Output string `help:"How faults are written: table or json." enum:"table,json" default:"table" short:"o" placeholder:"FORMAT"`
 }
 
 // Help is shown by --help.
 func (checkCmd) Help() string {
-	return `Shows all faults of a definition at once, each with file, line and what to do; exits with 1 if there are any.
+	return `Shows all faults at once, each with file, line and what to do; exits with 1 if there are any.
 
-Example: pinflow check mine`
+Example:
+
+  pinflow check mine`
 }
 
 // Run checks the definition.

@@ -30,10 +30,13 @@ func options(ctx context.Context, t terminal) []kong.Option {
 		config.Kong(),
 		kong.Name("pinflow"),
 		kong.Description("Pinflow takes posted events, keeps every one of them in an open lake, and serves metrics over history and the last second that are exact.\n\n" +
+			"Examples:\n\n  pinflow up --emulate\n  pinflow metric category_popularity\n\n" +
 			"Exit codes: 0 done, 1 failed, 2 usage, 3 the audit found a difference."),
 		kong.Writers(t.out, t.err),
 		kong.Exit(func(code int) { panic(exit(code)) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
+		kong.ValueFormatter(explain),
+		kong.PostBuild(hideIdle),
 		kong.UsageOnError(),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(t),

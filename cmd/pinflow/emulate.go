@@ -4,12 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"time"
-
-	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
 
 	"github.com/pinflow/pinflow"
 	"github.com/pinflow/pinflow/emulate"
@@ -34,10 +29,13 @@ type emulateCmd struct {
 
 // Help is shown by --help.
 func (emulateCmd) Help() string {
-	return `Posts random pins out of 11,000 made-up ones, with the original's dirty values, until Ctrl-C; or the rows of a file. What is refused with 503 is posted again.
+	return `Posts random pins out of 11,000 made-up ones, with the original's dirty values, until Ctrl-C; or the rows of a file. What gets no answer, or 503, is posted again until it has one. Rows that are refused for good are counted, and the first reasons shown.
 
-Example: pinflow emulate --rate 500
-Example: pinflow emulate --rows pins.ndjson --bulk 1000`
+Examples:
+
+  pinflow emulate --rate 500
+  pinflow emulate --rows pins.ndjson --bulk 1000
+  pinflow emulate --to http://127.0.0.1:8000/pin/ --count 100`
 }
 
 // Run posts until there is nothing left or ctx ends.
@@ -54,12 +52,14 @@ func (c *emulateCmd) Run(ctx context.Context, t terminal) error {
 		return err
 	}
 	bar := newProgress(t.err, c.Count)
+	told := reporter{out: t.err, clear: bar.clear}
 	report, err := emulate.Run(ctx, emulate.Options{To: to, Rows: rows, Seed: c.Seed, Count: c.Count, Rate: c.Rate, Bulk: c.Bulk, Connections: c.Connections,
-		OnProgress: func(r emulate.Report) { bar.show(r) }})
+		OnOutcome: told.outcome, OnProgress: func(r emulate.Report) { told.trouble(r.Trouble); bar.show(r) }})
 	bar.end()
+	told.end()
 	fmt.Fprintln(t.out, summary(report))
 	if ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {
-		return nil
+		return report.Trouble // what it was at when it was stopped
 	}
 	return err
 }
@@ -130,35 +130,9 @@ func summary(r emulate.Report) string {
 	if r.Elapsed > 0 {
 		perSecond = float64(r.Acknowledged) / r.Elapsed.Seconds()
 	}
-	return fmt.Sprintf("%d sent, %d acknowledged, %d rejected, %d posted again, in %s (%.0f/s; acknowledged after %s at the median, %s at the 99th percentile)",
-		r.Sent, r.Acknowledged, r.Rejected, r.Retried, r.Elapsed.Round(time.Millisecond), perSecond, r.P50.Round(10*time.Microsecond), r.P99.Round(10*time.Microsecond))
-}
-
-// progress is a bar on a terminal, and nothing elsewhere.
-type progress struct{ bar *progressbar.ProgressBar }
-
-func newProgress(w io.Writer, total int64) *progress {
-	f, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
-		return &progress{}
+	text := fmt.Sprintf("%d sent, %d acknowledged, %d rejected, %d posted again, in %s", r.Sent, r.Acknowledged, r.Rejected, r.Retried, r.Elapsed.Round(time.Millisecond))
+	if r.Acknowledged > 0 {
+		text += fmt.Sprintf(" (%.0f/s; acknowledged after %s at the median, %s at the 99th percentile)", perSecond, r.P50.Round(10*time.Microsecond), r.P99.Round(10*time.Microsecond))
 	}
-	if total == 0 {
-		total = -1 // a spinner
-	}
-	return &progress{progressbar.NewOptions64(total, progressbar.OptionSetWriter(w), progressbar.OptionShowCount(), progressbar.OptionShowIts(),
-		progressbar.OptionSetItsString("posts"), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(), progressbar.OptionSetDescription("posting"))}
-}
-
-func (p *progress) show(r emulate.Report) {
-	if p.bar == nil {
-		return
-	}
-	p.bar.Describe(fmt.Sprintf("%d rejected, %d again", r.Rejected, r.Retried))
-	_ = p.bar.Set64(r.Acknowledged + r.Rejected) // only its drawing can fail
-}
-
-func (p *progress) end() {
-	if p.bar != nil {
-		_ = p.bar.Finish()
-	}
+	return text
 }

@@ -18,9 +18,9 @@ type initCmd struct {
 
 // Help is shown by --help.
 func (initCmd) Help() string {
-	return `Writes the shipped definition into a folder, to be changed.
+	return `Example:
 
-Example: pinflow init mine && pinflow check mine && pinflow up --pipeline mine --data mine-data`
+  pinflow init mine && pinflow check mine && pinflow up --pipeline mine --data mine-data`
 }
 
 // Run writes the files.

@@ -20,10 +20,12 @@ type lakeCmd struct {
 
 // Help is shown by --help.
 func (lakeCmd) Help() string {
-	return `Writes every record of the journal to a lake. With the default journal it reads that of the running Pinflow of --data; --lake names another lake than that one's.
+	return `With the default journal it reads that of the running Pinflow of --data, or the one at rest in --data. Several that write to the same lake share the partitions; Ctrl-C flushes and ends.
 
-Example: pinflow lake --lake file:///var/backups/lake
-Example: pinflow lake --journal kafka://127.0.0.1:9092 --lake file:///var/backups/lake`
+Examples:
+
+  pinflow lake --lake file:///var/backups/lake
+  pinflow lake --journal kafka://127.0.0.1:9092 --lake file:///var/backups/lake`
 }
 
 // Run writes until ctx ends, then flushes.

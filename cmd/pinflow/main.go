@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -26,11 +27,14 @@ const (
 )
 
 func main() {
-	// A second signal ends the process at once.
+	// A second signal ends the process at once, unless it comes with the first: those who stop a process often tell its whole group too.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop)
+	context.AfterFunc(ctx, func() { time.AfterFunc(impatience, stop) })
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
+
+// impatience is how long after the first signal another one means that the process is to end at once.
+const impatience = time.Second
 
 // terminal is where a command writes: results to out, all else to err.
 type terminal struct{ out, err io.Writer }
@@ -55,15 +59,22 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 		fmt.Fprintln(stderr, "pinflow:", err)
 		return exitFailed
 	}
-	if len(args) == 0 {
+	switch {
+	case len(args) == 0:
 		args = []string{"--help"}
+	case len(args) == 1 && args[0] == "--version":
+		args = []string{"version"}
 	}
 	parsed, err := parser.Parse(args)
 	if err != nil {
 		fmt.Fprintf(stderr, "pinflow: %v\n", err)
 		var wrong *kong.ParseError
-		if errors.As(err, &wrong) && wrong.Context != nil && wrong.Context.Selected() != nil {
-			fmt.Fprintf(stderr, "See pinflow %s --help.\n", wrong.Context.Selected().Path())
+		if errors.As(err, &wrong) && wrong.Context != nil {
+			command := parser.Model.Node
+			if selected := wrong.Context.Selected(); selected != nil {
+				command = selected
+			}
+			fmt.Fprintf(stderr, "See %s --help.\n", command.FullPath())
 		}
 		return exitUsage
 	}

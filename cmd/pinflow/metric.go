@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"strconv"
 	"strings"
@@ -22,14 +23,20 @@ type metricCmd struct {
 
 // Help is shown by --help.
 func (metricCmd) Help() string {
-	return `Shows a metric of the running Pinflow, or of the data at rest.
+	return `Of the running Pinflow, or of the data at rest.
 
-Example: pinflow metric category_popularity --order 'number_of_records desc' --limit 5
-Example: pinflow metric posts_per_window --where "total_items > 10" --output csv`
+Examples:
+
+  pinflow metric
+  pinflow metric category_popularity --order 'number_of_records desc' --limit 5
+  pinflow metric posts_per_window --where "total_items > 10" --output csv`
 }
 
 // Run shows the metric.
 func (c *metricCmd) Run(ctx context.Context, t terminal) error {
+	if c.Limit < 0 {
+		return usageError{errors.New("--limit can't be negative")}
+	}
 	return c.ask(ctx, t, func(api client.Client) error {
 		if c.Name == "" {
 			return c.list(ctx, t, api)

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 
+	"github.com/pinflow/pinflow"
 	"github.com/pinflow/pinflow/apidocs"
 	"github.com/pinflow/pinflow/config"
 	"github.com/pinflow/pinflow/internal/datalock"
@@ -21,7 +22,7 @@ type reader struct {
 	config.Places
 	DuckDBMemory config.Bytes `name:"duckdb-memory" help:"Memory that DuckDB may use before it spills to disk, when the data are at rest." default:"256MiB" env:"PINFLOW_DUCKDB_MEMORY" placeholder:"SIZE" group:"Limits"`
 	At           string       `name:"http" help:"Ask the Pinflow at this address. By default the running one that holds --data, or else the data at rest." placeholder:"URL"`
-	Output       string       `help:"table, json (an array of row objects) or csv." enum:"table,json,csv" default:"table" short:"o"`
+	Output       string       `help:"table, json (an array of row objects) or csv." enum:"table,json,csv" default:"table" short:"o" placeholder:"FORMAT"`
 }
 
 // reach returns a client for it. What was opened is closed by the closers.
@@ -45,7 +46,7 @@ func (r *reader) atRest(ctx context.Context, t terminal, c *closers) (client.Cli
 	if err != nil {
 		return client.Client{}, err
 	}
-	if err := mustExist(r.Data); err != nil {
+	if err := mustExist(r.Places); err != nil {
 		return client.Client{}, err
 	}
 	lock, err := datalock.Acquire(r.Data, datalock.Info{})
@@ -56,6 +57,13 @@ func (r *reader) atRest(ctx context.Context, t terminal, c *closers) (client.Cli
 	settings := &config.Settings{Places: r.Places, Limits: config.Limits{DuckDBMemory: r.DuckDBMemory}}
 	_, store, err := openStore(ctx, settings, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), c)
 	if err != nil {
+		return client.Client{}, err
+	}
+	if err := store.CheckCurrent(ctx, plan.Generation); err != nil {
+		if pinflow.KindOf(err) == pinflow.Exists {
+			err = &pinflow.Error{Op: "read data", On: r.Data, Kind: pinflow.Invalid, Err: errors.New("they were made with another definition"),
+				Hint: "Name the folder of that one with --pipeline; without it, the shipped one is meant."}
+		}
 		return client.Client{}, err
 	}
 	if err := store.Prepare(ctx, plan); err != nil {

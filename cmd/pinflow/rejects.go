@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/url"
 	"strconv"
 
@@ -10,7 +11,14 @@ import (
 
 // rejectsCmd shows records that were not accepted.
 type rejectsCmd struct {
-	List rejectsList `cmd:"" help:"List them, the newest first."`
+	List rejectsList `cmd:"" help:"List the records that were not accepted, the newest first."`
+}
+
+// Help is shown by --help.
+func (rejectsCmd) Help() string {
+	return `Example:
+
+  pinflow rejects list --limit 10`
 }
 
 // rejectsList lists rejects.
@@ -22,13 +30,19 @@ type rejectsList struct {
 
 // Help is shown by --help.
 func (rejectsList) Help() string {
-	return `Records that lie in the journal and the lake but satisfy no model, with the reason; payloads are base64 in JSON.
+	return `Records that lie in the journal and the lake but that a model does not accept, with the reason. Payloads are base64 in JSON and CSV.
 
-Example: pinflow rejects list --limit 10`
+Examples:
+
+  pinflow rejects list --where "reason LIKE '%JSON%'"
+  pinflow rejects list --limit 10`
 }
 
 // Run lists them.
 func (c *rejectsList) Run(ctx context.Context, t terminal) error {
+	if c.Limit < 1 {
+		return usageError{errors.New("--limit is at least 1")}
+	}
 	return c.ask(ctx, t, func(api client.Client) error {
 		params := url.Values{"limit": {strconv.Itoa(c.Limit)}}
 		if c.Where != "" {

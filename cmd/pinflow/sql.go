@@ -16,9 +16,11 @@ type sqlCmd struct {
 
 // Help is shown by --help.
 func (sqlCmd) Help() string {
-	return `Asks the running Pinflow, or the data at rest. Every metric and model is a table of its name.
+	return `Of the running Pinflow, or of the data at rest. Every metric and model is a table of its name.
 
-Example: pinflow sql "SELECT media, count(*) AS posts FROM posts GROUP BY media"`
+Example:
+
+  pinflow sql "SELECT media, count(*) AS posts FROM posts GROUP BY media"`
 }
 
 // Run asks.

@@ -8,14 +8,15 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
 // maxCell is how many characters of a value a table shows.
 const maxCell = 60
 
-// printTable prints rows for people: numbers to the right, a line of counts below.
-func printTable(w io.Writer, columns []string, rows [][]any) error {
+// printTable prints rows for people: numbers to the right, below a line with their number and what else is to be said.
+func printTable(w io.Writer, columns []string, rows [][]any, more string) error {
 	cells, numeric := make([][]string, len(rows)), make([]bool, len(columns))
 	widths := make([]int, len(columns))
 	for c, name := range columns {
@@ -40,11 +41,7 @@ func printTable(w io.Writer, columns []string, rows [][]any) error {
 	for _, row := range cells {
 		line(&b, row, widths, numeric)
 	}
-	unit := "rows"
-	if len(rows) == 1 {
-		unit = "row"
-	}
-	fmt.Fprintf(&b, "(%d %s)\n", len(rows), unit)
+	fmt.Fprintf(&b, "(%s%s)\n", count(len(rows), "row"), more)
 	_, err := w.Write(b.Bytes())
 	return err
 }
@@ -79,7 +76,9 @@ func cell(v any) (text string, isNumber bool) {
 	case time.Time:
 		text = v.UTC().Format("2006-01-02T15:04:05.000Z")
 	case []byte:
-		text = base64.StdEncoding.EncodeToString(v)
+		if text = string(v); !utf8.Valid(v) {
+			text = base64.StdEncoding.EncodeToString(v)
+		}
 	default:
 		raw, err := json.Marshal(v)
 		if err != nil {
@@ -88,7 +87,7 @@ func cell(v any) (text string, isNumber bool) {
 		text = string(raw)
 	}
 	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r

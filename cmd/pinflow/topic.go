@@ -22,10 +22,17 @@ type topicCmd struct {
 	Consume  topicConsume  `cmd:"" help:"Print the values of a topic's records, one a line."`
 }
 
+// Help is shown by --help.
+func (topicCmd) Help() string {
+	return `Example:
+
+  pinflow topic describe --topic PinterestPipelineTopic`
+}
+
 // broker is where the topic commands find one.
 type broker struct {
 	BootstrapServer string `help:"The broker's host:port, or several separated by commas. By default the one that the running Pinflow of --data has, else 127.0.0.1:9092." placeholder:"HOST:PORT"`
-	Data            string `help:"The folder of the running Pinflow." default:"./pinflow-data" env:"PINFLOW_DATA" type:"path"`
+	Data            string `help:"The folder of the running Pinflow." default:"./pinflow-data" env:"PINFLOW_DATA" type:"path" placeholder:"DIR"`
 }
 
 const defaultBroker = "127.0.0.1:9092"
@@ -44,17 +51,17 @@ func (b broker) open(ctx context.Context) (*kafka.Journal, error) {
 // topicCreate makes a topic.
 type topicCreate struct {
 	broker
-	Topic             string `required:"" help:"The topic's name."`
-	Partitions        int    `help:"How many partitions." default:"1"`
-	ReplicationFactor int    `help:"How many brokers hold each partition; 0 is the cluster's default." default:"0"`
+	Topic             string `required:"" help:"The topic's name." placeholder:"NAME"`
+	Partitions        int    `help:"How many partitions." default:"1" placeholder:"N"`
+	ReplicationFactor int    `help:"How many brokers hold each partition; 0 is the cluster's default." default:"0" placeholder:"N"`
 	IfNotExists       bool   `help:"Do nothing if there is a topic of that name."`
 }
 
 // Help is shown by --help.
 func (topicCreate) Help() string {
-	return `Makes a topic whose records get the broker's append time.
+	return `Example:
 
-Example: pinflow topic create --topic orders --partitions 3 --replication-factor 1`
+  pinflow topic create --topic orders --partitions 3 --replication-factor 1`
 }
 
 // Run makes the topic.
@@ -63,6 +70,10 @@ func (c topicCreate) Run(ctx context.Context, t terminal) error {
 		err := j.Create(ctx, c.Topic, c.Partitions, c.ReplicationFactor)
 		if c.IfNotExists && pinflow.KindOf(err) == pinflow.Exists {
 			return nil
+		}
+		if pinflow.KindOf(err) == pinflow.Exists {
+			return &pinflow.Error{Op: "create topic", On: c.Topic, Kind: pinflow.Exists, Err: errors.New("there is one of that name"),
+				Hint: "Choose another name, or look at it with: pinflow topic describe --topic " + c.Topic + "; --if-not-exists takes it as it is."}
 		}
 		if err == nil {
 			fmt.Fprintf(t.out, "Created topic %s.\n", c.Topic)
@@ -74,15 +85,17 @@ func (c topicCreate) Run(ctx context.Context, t terminal) error {
 // topicDescribe shows topics.
 type topicDescribe struct {
 	broker
-	Topic  string `help:"The topic's name; without one, all topics."`
-	Output string `help:"table (as Kafka's tool prints it) or json." enum:"table,json" default:"table"`
+	Topic  string `help:"The topic's name; without one, all topics." placeholder:"NAME"`
+	Output string `help:"table (as Kafka's tool prints it) or json." enum:"table,json" default:"table" short:"o" placeholder:"FORMAT"`
 }
 
 // Help is shown by --help.
 func (topicDescribe) Help() string {
 	return `Shows partitions, leaders, replicas and settings as kafka-topics --describe does.
 
-Example: pinflow topic describe --topic PinterestPipelineTopic`
+Example:
+
+  pinflow topic describe --topic PinterestPipelineTopic`
 }
 
 // Run shows the topics.
@@ -114,7 +127,7 @@ func (c topicDescribe) Run(ctx context.Context, t terminal) error {
 type topicList struct{ broker }
 
 // Help is shown by --help.
-func (topicList) Help() string { return "Example: pinflow topic list" }
+func (topicList) Help() string { return "Example:\n\n  pinflow topic list" }
 
 // Run lists the topics.
 func (c topicList) Run(ctx context.Context, t terminal) error {
@@ -130,10 +143,10 @@ func (c topicList) Run(ctx context.Context, t terminal) error {
 // topicConsume prints records.
 type topicConsume struct {
 	broker
-	Topic         string `required:"" help:"The topic's name."`
+	Topic         string `required:"" help:"The topic's name." placeholder:"NAME"`
 	FromBeginning bool   `help:"Start with the first record there is, not with the next to come."`
-	MaxMessages   int    `help:"End after so many records; 0 goes on until Ctrl-C." default:"0"`
-	Group         string `help:"Consume as a member of this consumer group, which remembers how far it is."`
+	MaxMessages   int    `help:"End after so many records; 0 goes on until Ctrl-C." default:"0" placeholder:"N"`
+	Group         string `help:"Consume as a member of this consumer group, which remembers how far it is." placeholder:"NAME"`
 	Receipts      bool   `help:"Print topic:partition:offset, the append time and the key before each value."`
 }
 
@@ -141,7 +154,10 @@ type topicConsume struct {
 func (topicConsume) Help() string {
 	return `Prints the values of records as they come, one a line, as the console consumer does.
 
-Example: pinflow topic consume --topic PinterestPipelineTopic --from-beginning --max-messages 10`
+Examples:
+
+  pinflow topic consume --topic PinterestPipelineTopic --group me
+  pinflow topic consume --topic PinterestPipelineTopic --from-beginning --max-messages 10`
 }
 
 // Run prints records until there were enough or ctx ends.

@@ -41,8 +41,10 @@ type upCmd struct {
 func (upCmd) Help() string {
 	return `Runs HTTP API, journal, lake, live metrics, store and page in one process. Ctrl-C ends it: first nothing is taken any more, then everything that was taken is written.
 
-Example: pinflow up --emulate
-Example: pinflow up --pipeline mine --data /var/lib/pinflow --http 127.0.0.1:8080`
+Examples:
+
+  pinflow up --emulate
+  pinflow up --pipeline mine --data /var/lib/pinflow --http 127.0.0.1:8080`
 }
 
 // Run runs everything until ctx ends.

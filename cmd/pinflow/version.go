@@ -10,7 +10,7 @@ import (
 type versionCmd struct{}
 
 // Help is shown by --help.
-func (versionCmd) Help() string { return "Example: pinflow version" }
+func (versionCmd) Help() string { return "Example:\n\n  pinflow version" }
 
 // Run prints the version and those of the parts that decide about data.
 func (versionCmd) Run(t terminal) error {

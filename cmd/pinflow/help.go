@@ -1,0 +1,34 @@
+package main
+
+import (
+	"slices"
+
+	"github.com/alecthomas/kong"
+)
+
+// idle are the settings without effect on a command that takes them with others; its help leaves them out.
+var idle = map[string][]string{
+	"lake":         {"store", "http", "seal-grace", "max-record", "max-bulk", "ingest-memory", "duckdb-memory", "sql-rows", "sql-time"},
+	"metric":       {"journal", "lake"},
+	"sql":          {"journal", "lake"},
+	"rejects list": {"journal", "lake"},
+}
+
+// hideIdle hides them.
+func hideIdle(k *kong.Kong) error {
+	for _, leaf := range k.Model.Leaves(false) {
+		for _, flag := range leaf.Flags {
+			flag.Hidden = flag.Hidden || slices.Contains(idle[leaf.Path()], flag.Name)
+		}
+	}
+	return nil
+}
+
+// explain is what --help says of a flag or an argument: kong's own words and the default.
+func explain(v *kong.Value) string {
+	text := kong.DefaultHelpValueFormatter(v)
+	if v.Flag == nil || v.Default == "" || v.IsBool() {
+		return text
+	}
+	return text + " [default: " + v.Default + "]"
+}

@@ -23,7 +23,7 @@ func (s *Stream) rewind(ctx context.Context, sub pinflow.Subscription) error {
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case pinflow.KindOf(err) == pinflow.Unavailable:
+	case err != nil && passing(err):
 		s.failed("read positions", err)
 		s.lose(lost, firstDelay)
 		return nil
@@ -66,47 +66,47 @@ func (s *Stream) lose(parts []*partition, delay time.Duration) {
 			p.lose(delay)
 		}
 	}
+	s.wake()
 }
 
 // gather polls until there is a batch: a full one, or what has come within Gather of its first record. It returns nil
 // when a lost partition is to be looked after first. The error is that of the journal, or that ctx has ended.
 func (s *Stream) gather(ctx context.Context, sub pinflow.Subscription) (*hand, error) {
 	began := time.Now()
-	until := s.wakeUp()
-	if s.pendingEnough() {
-		return s.form(began), nil
-	}
-	waiting := s.pendingAny()
-	if waiting {
-		until = earlier(until, began.Add(s.Gather))
-	}
+	var until time.Time
 	for {
+		enough, some := s.pending()
+		now := time.Now()
+		if some && until.IsZero() {
+			until = now.Add(s.Gather)
+		}
+		if enough || !until.IsZero() && !now.Before(until) {
+			return s.form(began), nil
+		}
 		runs, err := s.poll(ctx, sub, until)
 		switch {
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
-		case errors.Is(err, context.DeadlineExceeded): // it is time for what waits
+		case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled): // it is time for what waits, or what is lost
 			return s.form(began), nil
 		case err != nil:
 			return nil, err
 		}
 		s.holdAll(runs)
-		now := time.Now()
-		switch {
-		case s.pendingEnough() || s.Gather < 0:
-			return s.form(began), nil
-		case !waiting && s.pendingAny():
-			waiting = true
-			until = earlier(until, now.Add(s.Gather))
-		}
-		if !until.IsZero() && !now.Before(until) {
-			return s.form(began), nil
-		}
 	}
 }
 
-// poll polls until a time, the zero time for ever.
+// poll polls until a time (the zero time for ever), or until a lost partition is to be looked after.
 func (s *Stream) poll(ctx context.Context, sub pinflow.Subscription, until time.Time) ([]pinflow.Run, error) {
+	s.mu.Lock()
+	for _, p := range s.parts {
+		if p.lost {
+			until = earlier(until, p.notBefore)
+		}
+	}
+	ctx, s.wake = context.WithCancel(ctx)
+	s.mu.Unlock()
+	defer s.wake()
 	if !until.IsZero() {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, until)
@@ -120,18 +120,6 @@ func earlier(a, b time.Time) time.Time {
 		return b
 	}
 	return a
-}
-
-// wakeUp is when a lost partition is to be looked after, the zero time if there is none.
-func (s *Stream) wakeUp() (at time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, p := range s.parts {
-		if p.lost {
-			at = earlier(at, p.notBefore)
-		}
-	}
-	return at
 }
 
 // holdAll holds what was fetched of partitions that are still assigned.
@@ -150,29 +138,18 @@ func (s *Stream) holdAll(runs []pinflow.Run) {
 	}
 }
 
-// pendingEnough tells whether a batch is full.
-func (s *Stream) pendingEnough() bool {
+// pending tells whether what is held makes a full batch, and whether anything is held.
+func (s *Stream) pending() (enough, some bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n, bytes := 0, int64(0)
 	for _, p := range s.parts {
 		if p.alone() && len(p.pending) > 0 {
-			return true
+			return true, true
 		}
 		n, bytes = n+len(p.pending), bytes+p.size
 	}
-	return n >= s.MaxRecords || bytes >= s.Memory/2
-}
-
-func (s *Stream) pendingAny() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, p := range s.parts {
-		if len(p.pending) > 0 {
-			return true
-		}
-	}
-	return false
+	return n >= s.MaxRecords || bytes >= s.Memory/2, n > 0
 }
 
 // form makes a batch of what is pending, nil if there is nothing. Partitions take turns at being first.

@@ -17,7 +17,7 @@ func (s group) Assigned(ctx context.Context, tps []pinflow.TopicPartition) (map[
 	s.leave(tps) // told of it twice: what is in hand may be somebody else's by now
 
 	var at map[pinflow.TopicPartition]pinflow.Progress
-	err := s.retry(ctx, "read positions", func() (err error) {
+	err := s.retry(ctx, "read positions", passing, func() (err error) {
 		at, err = s.claim(ctx, tps)
 		return err
 	})

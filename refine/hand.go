@@ -108,6 +108,7 @@ func (s *Stream) discard(h *hand, failure bool) {
 		p.lose(delay)
 	}
 	s.end(h)
+	s.wake()
 	s.mu.Unlock()
 }
 

@@ -72,13 +72,14 @@ type Stream struct {
 	parts   map[pinflow.TopicPartition]*partition // those assigned
 	hands   map[*hand]bool                        // batches formed and not yet done with
 	turn    int                                   // which partition a batch takes records of first
+	wake    context.CancelFunc                    // ends the poll under way: a partition has been lost
 	lastErr error
 }
 
 // NewStream makes a worker and registers its metrics.
 func NewStream(o Options) (*Stream, error) {
 	o.setDefaults()
-	s := &Stream{Options: o, ctx: context.Background(), parts: map[pinflow.TopicPartition]*partition{}, hands: map[*hand]bool{}}
+	s := &Stream{Options: o, ctx: context.Background(), parts: map[pinflow.TopicPartition]*partition{}, hands: map[*hand]bool{}, wake: func() {}}
 	if o.Journal == nil || o.Engine == nil || o.Store == nil || o.Plan == nil {
 		return nil, &pinflow.Error{Op: "make a live worker", Kind: pinflow.Invalid, Err: errors.New("it needs a journal, an engine, a store and a plan")}
 	}
@@ -94,12 +95,12 @@ func NewStream(o Options) (*Stream, error) {
 // error that Run returns is one that stops all: a store of another pipeline, say. Run may be called once.
 func (s *Stream) Run(ctx context.Context) error {
 	s.ctx = ctx
-	err := s.retry(ctx, "prepare the store", func() error { return s.Store.Prepare(ctx, s.Plan) })
+	err := s.retry(ctx, "prepare the store", unavailable, func() error { return s.Store.Prepare(ctx, s.Plan) })
 	delay := firstDelay
 	for err == nil && ctx.Err() == nil {
 		began := time.Now()
 		err = s.session(ctx)
-		if ctx.Err() != nil || pinflow.KindOf(err) != pinflow.Unavailable {
+		if ctx.Err() != nil || !unavailable(err) {
 			break
 		}
 		s.failed("read the journal", err)
@@ -178,11 +179,18 @@ func (s *Stream) topics() []string {
 	return topics
 }
 
+// unavailable tells whether an error goes away by itself.
+func unavailable(err error) bool { return pinflow.KindOf(err) == pinflow.Unavailable }
+
+// passing tells whether an error may go away: in a worker that has run, a fault of the machine (a full disk, say) is no
+// reason to end.
+func passing(err error) bool { return unavailable(err) || pinflow.KindOf(err) == pinflow.Internal }
+
 // retry calls f until it succeeds, fails for good, or ctx ends.
-func (s *Stream) retry(ctx context.Context, what string, f func() error) error {
+func (s *Stream) retry(ctx context.Context, what string, again func(error) bool, f func() error) error {
 	for delay := firstDelay; ; delay = min(2*delay, longDelay) {
 		err := f()
-		if err == nil || ctx.Err() != nil || pinflow.KindOf(err) != pinflow.Unavailable {
+		if err == nil || ctx.Err() != nil || !again(err) {
 			return err
 		}
 		s.failed(what, err)

@@ -153,6 +153,8 @@ func (m *metric) choose(n node, conditions []term, results []value) value {
 	switch {
 	case !ok || m.file.failed():
 		return nothing()
+	case len(conditions) == 0:
+		return results[0]
 	case results[0].kind == isOther:
 		var parts []term
 		for i := range results {

@@ -20,7 +20,7 @@ import (
 // holds the data, else the data themselves.
 type reader struct {
 	config.Places
-	DuckDBMemory config.Bytes `name:"duckdb-memory" help:"Memory that DuckDB may use before it spills to disk, when the data are at rest." default:"256MiB" env:"PINFLOW_DUCKDB_MEMORY" placeholder:"SIZE" group:"Limits"`
+	DuckDBMemory config.Bytes `name:"duckdb-memory" help:"Memory that DuckDB may use before it spills to disk, when the data are at rest." default:"160MiB" env:"PINFLOW_DUCKDB_MEMORY" placeholder:"SIZE" group:"Limits"`
 	At           string       `name:"http" help:"Ask the Pinflow at this address. By default the running one that holds --data, or else the data at rest." placeholder:"URL"`
 	Output       string       `help:"table, json (an array of row objects) or csv." enum:"table,json,csv" default:"table" short:"o" placeholder:"FORMAT"`
 }
@@ -61,7 +61,7 @@ func (r *reader) atRest(ctx context.Context, t terminal, c *closers) (client.Cli
 	}
 	if err := store.CheckCurrent(ctx, plan.Generation); err != nil {
 		if pinflow.KindOf(err) == pinflow.Exists {
-			err = &pinflow.Error{Op: "read data", On: r.Data, Kind: pinflow.Invalid, Err: errors.New("they were made with another definition"),
+			err = &pinflow.Error{Op: "read data", On: r.Data, Kind: pinflow.Invalid, Err: errors.New("they were made with another definition, or by another version of Pinflow"),
 				Hint: "Name the folder of that one with --pipeline; without it, the shipped one is meant."}
 		}
 		return client.Client{}, err

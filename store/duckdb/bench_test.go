@@ -167,3 +167,30 @@ func cpuTime(b *testing.B) time.Duration {
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
+
+// BenchmarkView reads metrics with a history: the merge of all periods, of which the ten largest are asked for.
+func BenchmarkView(b *testing.B) {
+	for _, c := range []struct{ periods, keys int }{{730, 12}, {730, 1000}, {73, 100000}} {
+		b.Run(fmt.Sprintf("%dPeriods%dKeys", c.periods, c.keys), func(b *testing.B) {
+			place := newPlace(b, duckdb.Options{})
+			s := place.open(b)
+			if err := s.Prepare(b.Context(), benchPlan()); err != nil {
+				b.Fatal(err)
+			}
+			for period := range c.periods {
+				if _, err := place.instance.File.ExecContext(b.Context(), fmt.Sprintf(`INSERT INTO "_gen_g1"."m6:merged" SELECT %d, 0, 'key' || i, i, i, i FROM range(%d) AS r(i)`, period, c.keys)); err != nil {
+					b.Fatal(err)
+				}
+			}
+			if _, err := place.instance.File.ExecContext(b.Context(), "CHECKPOINT"); err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				result, err := s.Query(b.Context(), pinflow.Query{View: "m6", Order: []pinflow.Order{{Column: "n", Descending: true}}, Limit: 10})
+				if err != nil || len(result.Rows) != 10 {
+					b.Fatal(result, err)
+				}
+			}
+		})
+	}
+}

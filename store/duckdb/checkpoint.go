@@ -44,28 +44,42 @@ func (s *Store) checkpoint(ctx context.Context) error {
 	return err
 }
 
-// checkpointAlone keeps new queries waiting, waits for those that run, and checkpoints. That queries go on is no error unless
-// the log is too long by far.
+// checkpointAlone checkpoints without queries. That they go on is no error unless the log is too long by far.
 func (s *Store) checkpointAlone(ctx context.Context, size int64) error {
 	patience := moment
 	if size > tooLong*s.o.WAL {
 		s.crowd.disperse(errForLog)
 		patience = longest
 	}
-	wait, cancel := context.WithTimeout(ctx, patience)
+	open, alone := s.closeToReaders(ctx, patience)
+	defer open()
+	if alone {
+		return s.checkpoint(ctx)
+	}
+	if size > tooLong*s.o.WAL {
+		return fmt.Errorf("some queries did not give way, the log has %d MiB", size>>20)
+	}
+	return nil
+}
+
+// closeToReaders keeps new queries waiting until open is called, and waits for those that run; alone tells whether all have ended.
+func (s *Store) closeToReaders(ctx context.Context, patience time.Duration) (open func(), alone bool) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	for n := range cap(s.reading) {
-		select {
-		case s.reading <- struct{}{}:
-			defer func() { <-s.reading }()
-		case <-wait.Done():
-			if size > tooLong*s.o.WAL {
-				return fmt.Errorf("%d queries did not give way, the log has %d MiB", cap(s.reading)-n, size>>20)
-			}
-			return nil
+	held := 0
+	open = func() {
+		for range held {
+			<-s.reading
 		}
 	}
-	return s.checkpoint(ctx)
+	for ; held < cap(s.reading); held++ {
+		select {
+		case s.reading <- struct{}{}:
+		case <-ctx.Done():
+			return open, false
+		}
+	}
+	return open, true
 }
 
 func inTheWay(err error) bool {

@@ -3,6 +3,7 @@ package duckdb
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -23,7 +24,7 @@ func (s *Store) Commit(ctx context.Context, d pinflow.Delta) error {
 		return invalid(op, "generation "+d.Generation, "Prepare the store for it first.", fmt.Errorf("the store has no such generation"))
 	}
 	added := map[*table]int64{}
-	err := s.writeBefore(ctx, op, onAdvances(d.Advances), func(tx *sql.Tx) error { return s.apply(ctx, tx, g, d, added) })
+	err := s.commit(ctx, g, d, added)
 	s.metrics.committed(err, time.Since(start))
 	if err != nil {
 		return err
@@ -36,13 +37,37 @@ func (s *Store) Commit(ctx context.Context, d pinflow.Delta) error {
 	return nil
 }
 
-// writeBefore is write; if memory runs out the readers give way and it is tried once more.
-func (s *Store) writeBefore(ctx context.Context, op, on string, f func(tx *sql.Tx) error) error {
-	err := s.write(ctx, op, on, f)
+// commit is write of a delta; if memory runs out the readers give way and it is tried once more. An error of
+// the COMMIT itself does not tell whether it was applied: the positions do, which nobody else can have moved.
+func (s *Store) commit(ctx context.Context, g *generation, d pinflow.Delta, added map[*table]int64) error {
+	attempt := func() error {
+		err := s.write(ctx, "commit", onAdvances(d.Advances), func(tx *sql.Tx) error { return s.apply(ctx, tx, g, d, added) })
+		var unsure *unsureError
+		if errors.As(err, &unsure) && s.landed(ctx, g, d) {
+			return nil
+		}
+		return err
+	}
+	err := attempt()
 	if outOfMemory(err) && s.crowd.disperse(errForMemory) {
-		err = s.write(ctx, op, on, f)
+		open, _ := s.closeToReaders(ctx, longest)
+		defer open()
+		err = attempt()
 	}
 	return err
+}
+
+// landed tells whether a delta's positions are all at its ends.
+func (s *Store) landed(ctx context.Context, g *generation, d pinflow.Delta) bool {
+	at, err := progress(ctx, s.writer, "WHERE generation = ?", g.name)
+	moves := false
+	for _, a := range d.Advances {
+		moves = moves || a.End != a.Start
+		if err != nil || at[a.TopicPartition].NextOffset != a.End {
+			return false
+		}
+	}
+	return moves
 }
 
 // apply moves the positions first, which is the fence, and then adds the rows.

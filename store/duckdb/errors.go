@@ -55,3 +55,9 @@ func outOfMemory(err error) bool {
 	var theirs *duckdb.Error
 	return errors.As(err, &theirs) && theirs.Type == duckdb.ErrorTypeOutOfMemory
 }
+
+// unsureError is a COMMIT that failed: DuckDB can run out of memory after it has written all there is to write.
+type unsureError struct{ err error }
+
+func (u *unsureError) Error() string { return u.err.Error() }
+func (u *unsureError) Unwrap() error { return u.err }

@@ -150,7 +150,7 @@ func (s *Store) lock(ctx context.Context, op string) error {
 func (s *Store) unlock() { <-s.writing }
 
 // write runs f in one transaction of the writer's connection, whose right the caller holds. If f or the
-// commit fails nothing of it stays.
+// commit fails nothing of it stays; an unsureError says that the COMMIT failed and may have been carried out all the same.
 func (s *Store) write(ctx context.Context, op, on string, f func(tx *sql.Tx) error) error {
 	// f's statements end with ctx. The transaction does not: database/sql would roll it back behind our back, while
 	// the connection's next user begins.
@@ -162,5 +162,8 @@ func (s *Store) write(ctx context.Context, op, on string, f func(tx *sql.Tx) err
 		_ = tx.Rollback() // the reason is err; a rollback cannot leave anything applied
 		return failed(op, on, err)
 	}
-	return failed(op, on, tx.Commit())
+	if err := tx.Commit(); err != nil {
+		return failed(op, on, &unsureError{err})
+	}
+	return nil
 }

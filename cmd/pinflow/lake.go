@@ -36,7 +36,8 @@ func (c *lakeCmd) Run(ctx context.Context, t terminal) (err error) {
 	}
 	var opened closers
 	defer func() { err = errors.Join(err, opened.close()) }()
-	if err := c.findJournal(&opened); err != nil {
+	lock, err := c.findJournal(&opened)
+	if err != nil {
 		return err
 	}
 	log, metrics := newLog(c.Logging, t), prometheus.NewRegistry()
@@ -47,6 +48,11 @@ func (c *lakeCmd) Run(ctx context.Context, t terminal) (err error) {
 	j, err := openJournal(ctx, &c.Settings, log, metrics, &opened)
 	if err != nil {
 		return err
+	}
+	if lock != nil {
+		if err := lock.Update(datalock.Info{Kafka: j.addr}); err != nil {
+			return err
+		}
 	}
 	period, err := openTopics(ctx, j, objects, plan, pinflow.PeriodLength(c.LogPeriod))
 	if err != nil {
@@ -63,24 +69,24 @@ func (c *lakeCmd) Run(ctx context.Context, t terminal) (err error) {
 	return w.Run(ctx)
 }
 
-// findJournal takes the data folder for the embedded journal, or points to the process that holds it.
-func (c *lakeCmd) findJournal(opened *closers) error {
+// findJournal takes the data folder for the embedded journal, or points to the process that holds it; then there is no lock.
+func (c *lakeCmd) findJournal(opened *closers) (*datalock.Lock, error) {
 	isEmbedded, _, err := config.ParseJournal(c.Journal)
 	if err != nil || !isEmbedded {
-		return err
+		return nil, err
 	}
 	holder, err := datalock.Holder(c.Data)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if holder != nil && holder.Kafka != "" {
 		c.Journal = "kafka://" + holder.Kafka
-		return nil
+		return nil, nil
 	}
 	lock, err := datalock.Acquire(c.Data, datalock.Info{})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	opened.add(lock.Release)
-	return nil
+	return lock, nil
 }

@@ -33,7 +33,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"ready": ready, "http": request, "produce": produce, "lines": lines, "holds": holds, "server": fakeServer, "tried": tried,
+			"ready": ready, "held": held, "http": request, "produce": produce, "lines": lines, "holds": holds, "server": fakeServer, "tried": tried,
 		},
 		Condition: func(condition string) (bool, error) { return condition == "root" && os.Getuid() == 0, nil },
 		Setup: func(e *testscript.Env) error {
@@ -64,6 +64,20 @@ func ready(ts *testscript.TestScript, neg bool, args []string) {
 			return false
 		}
 		return answer.Body.Close() == nil && answer.StatusCode == http.StatusOK
+	})
+}
+
+// held [DIR] waits until a pinflow that may have no HTTP holds DIR, and sets $KAFKA.
+func held(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, !neg && len(args) <= 1, "held [DIR]")
+	dir := ts.MkAbs(cmp.Or(strings.Join(args, ""), "pinflow-data"))
+	await(ts, "a broker runs on "+dir, func() bool {
+		holder, err := datalock.Holder(dir)
+		if err != nil || holder == nil || holder.Kafka == "" {
+			return false
+		}
+		ts.Setenv("KAFKA", holder.Kafka)
+		return true
 	})
 }
 

@@ -3,7 +3,9 @@ package emulate
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -85,7 +87,16 @@ func (p *sender) try(ctx context.Context, rows []sending) (answer, error) {
 	if ctx.Err() != nil {
 		return answer{}, ctx.Err()
 	}
-	return answer{status: noAnswer, trouble: &pinflow.Error{Op: "post to", On: p.to, Kind: pinflow.Unavailable, Err: err}}, nil
+	return answer{status: noAnswer, trouble: &pinflow.Error{Op: "post to", On: p.to, Kind: pinflow.Unavailable, Err: cause(err)}}, nil
+}
+
+// cause is err without the method and the URL, which stand before it anyway.
+func cause(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
 }
 
 // split divides rows into those with a final answer and those to be posted again.

@@ -50,6 +50,7 @@ func Run(t *testing.T, open func(t testing.TB) Env) {
 		{"RetentionPassed", testRetentionPassed},
 		{"TwoReaders", testTwoReaders},
 		{"Rebalance", testRebalance},
+		{"Held", testHeld},
 		{"Seek", testSeek},
 		{"AssigneeError", testAssigneeError},
 		{"ContextEnds", testContextEnds},

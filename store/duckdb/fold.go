@@ -14,6 +14,11 @@ import (
 // maintain keeps tables and log small. It runs after a commit that readers see already, so nothing that fails here
 // loses anything: it is reported, and tried again once as much has come again.
 func (s *Store) maintain(ctx context.Context, g *generation) {
+	if ctx.Err() != nil {
+		return
+	}
+	// It is short, and what is begun is ended: an interrupted checkpoint would have to be begun anew.
+	ctx = context.WithoutCancel(ctx)
 	for _, t := range g.tables {
 		if t.recent <= max(s.recentLimit(t), t.retry) {
 			continue
@@ -51,7 +56,7 @@ func (s *Store) fold(ctx context.Context, t *table) error {
 		if err != nil {
 			return err
 		}
-		// The schema of the recent rows is made anew rather than emptied: deleted rows would be scanned until the next checkpoint.
+		// The table of recent rows is made anew rather than emptied: deleted rows would be scanned until the next checkpoint.
 		for _, statement := range []string{t.updateSQL(nulls), "CREATE OR REPLACE TABLE " + t.part("recent") + " " + columnList(t.columns())} {
 			if statement == "" {
 				continue

@@ -109,3 +109,29 @@ func TestReadersGiveWay(t *testing.T) {
 		t.Errorf("maintenance failed:\n%s", &log)
 	}
 }
+
+// TestFileStaysSmall writes the same records in many commits, with a checkpoint every few, and in one: the file must not
+// remember how it was written.
+func TestFileStaysSmall(t *testing.T) {
+	const records, step = 40000, 100
+	size := func(step int64, wal int64) int64 {
+		p := newPlace(t, duckdb.Options{Recent: 500, WAL: wal})
+		s := small(t, p)
+		for at := int64(0); at < records; at += step {
+			commitSmall(t, s, at, at+step)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(p.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
+	}
+	many, one := size(step, 128<<10), size(records, 128<<10)
+	t.Logf("%d records take %d KiB in %d commits, %d KiB in one", records, many>>10, records/step, one>>10)
+	if many > 3*one {
+		t.Errorf("%d bytes after many commits, %d after one", many, one)
+	}
+}

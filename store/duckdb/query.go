@@ -39,6 +39,8 @@ func (s *Store) query(ctx context.Context, q pinflow.Query) (*pinflow.Result, er
 	select {
 	case s.reading <- struct{}{}:
 		defer func() { <-s.reading }()
+	case <-s.closed:
+		return nil, errClosed(op)
 	case <-ctx.Done():
 		return nil, tooSlow(ctx, op, on, context.Cause(ctx))
 	}

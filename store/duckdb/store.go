@@ -53,9 +53,9 @@ type Store struct {
 	writing     chan struct{} // holds a token while somebody writes; guards the fields of this group
 	writer      *sql.Conn
 	generations map[string]*generation
-	closed      bool
 	walKept     int64 // size of the log that the last checkpoint could not fold
 
+	closed  chan struct{} // closed by Close
 	reading chan struct{} // a token per query
 	crowd   crowd
 
@@ -72,7 +72,7 @@ var (
 // store that a newer version wrote is an Invalid error.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	o.setDefaults()
-	s := &Store{o: o, db: o.Instance.File, generations: map[string]*generation{}, changed: make(chan struct{}),
+	s := &Store{o: o, db: o.Instance.File, generations: map[string]*generation{}, changed: make(chan struct{}), closed: make(chan struct{}),
 		writing: make(chan struct{}, 1), reading: make(chan struct{}, o.Readers)}
 	var err error
 	if s.metrics, err = newMetrics(o.Metrics); err != nil {
@@ -99,24 +99,36 @@ func (s *Store) open(ctx context.Context) error {
 	return s.loadGenerations(ctx)
 }
 
-// Close waits for the commit and the queries that are under way. The instance stays open.
+// Close waits for the commit and the queries that are under way; those that wait for their turn are refused. The instance
+// stays open.
 func (s *Store) Close() error {
 	s.writing <- struct{}{}
-	if s.closed {
-		<-s.writing
+	defer s.unlock()
+	if s.isClosed() {
 		return nil
 	}
-	s.closed = true
-	err := s.writer.Close()
-	<-s.writing
+	close(s.closed)
 	for range cap(s.reading) {
 		s.reading <- struct{}{}
 	}
 	s.metrics.unregister(s.o.Metrics)
-	if err != nil {
+	if err := s.writer.Close(); err != nil {
 		return &pinflow.Error{Op: "close store", On: s.file, Err: err}
 	}
 	return nil
+}
+
+func (s *Store) isClosed() bool {
+	select {
+	case <-s.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+func errClosed(op string) error {
+	return &pinflow.Error{Op: op, On: "store", Kind: pinflow.Unavailable, Hint: "The store is closed: Pinflow is stopping."}
 }
 
 // Changes implements pinflow.StoreReader.
@@ -140,9 +152,9 @@ func (s *Store) lock(ctx context.Context, op string) error {
 	case <-ctx.Done():
 		return &pinflow.Error{Op: op, On: "store", Kind: pinflow.Unavailable, Err: context.Cause(ctx)}
 	}
-	if s.closed {
+	if s.isClosed() {
 		s.unlock()
-		return &pinflow.Error{Op: op, On: "store", Kind: pinflow.Unavailable, Hint: "The store is closed: Pinflow is stopping."}
+		return errClosed(op)
 	}
 	return nil
 }

@@ -165,3 +165,33 @@ func TestMetricsAreGivenBack(t *testing.T) {
 		}
 	}
 }
+
+func TestClosedStoreRefuses(t *testing.T) {
+	p := newPlace(t, duckdb.Options{Readers: 1})
+	s := small(t, p)
+	read := make(chan error)
+	for range 2 {
+		go func() {
+			_, err := s.Query(t.Context(), pinflow.Query{SQL: "SELECT count(*) FROM range(1000000000) AS a(i), range(1000) AS b(j) WHERE (i * j) % 7 = 3", Timeout: 500 * time.Millisecond})
+			read <- err
+		}()
+	}
+	if err := s.Store.Close(); err != nil {
+		t.Error(err)
+	}
+	for range 2 {
+		if err := <-read; pinflow.KindOf(err) != pinflow.Unavailable {
+			t.Errorf("a query while the store closes: %v", err)
+		}
+	}
+	_, err := s.Query(t.Context(), pinflow.Query{SQL: "SELECT 1"})
+	for what, err := range map[string]error{"query": err, "prepare": s.Prepare(t.Context(), smallPlan()),
+		"commit": s.Commit(t.Context(), smallDelta(smallPlan(), benchTopic, 0, 1))} {
+		if pinflow.KindOf(err) != pinflow.Unavailable {
+			t.Errorf("%s after Close: %v", what, err)
+		}
+	}
+	if err := s.Store.Close(); err != nil {
+		t.Error(err)
+	}
+}

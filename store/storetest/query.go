@@ -199,6 +199,11 @@ func testSQLQueries(t *testing.T, env Env) {
 			t.Errorf("%s\n got %s\nwant %s", sql, got, want)
 		}
 	}
+	for _, sql := range []string{"SHOW TABLES", "DESCRIBE things", "SUMMARIZE things"} {
+		if len(query(t, s, pinflow.Query{SQL: sql}).Rows) < 4 {
+			t.Errorf("%s tells nothing", sql)
+		}
+	}
 	result := query(t, s, pinflow.Query{SQL: "SELECT i, i AS i FROM range(50000) AS r(i) ORDER BY i DESC", MaxRows: 60000})
 	for n, row := range result.Rows {
 		if row[0] != int64(49999-n) {

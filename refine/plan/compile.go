@@ -2,6 +2,7 @@ package plan
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -168,6 +169,41 @@ func (c *compilation) binds(f *file) bool {
 		f.engineFault(err)
 	}
 	return err == nil
+}
+
+// runs tells whether DuckDB can plan a text made of the script: it computes constants then, and not always under TRY.
+func (c *compilation) runs(f *file, text string) bool {
+	_, err := c.engine.conn.ExecContext(c.engine.ctx, "EXPLAIN "+text)
+	if err != nil {
+		message, _, _ := strings.Cut(err.Error(), "\n") // the line is one of our text
+		f.engineFault(errors.New(message))
+	}
+	return err == nil
+}
+
+// checkConstants notes what is the same for every record and can be computed for none.
+func (c *compilation) checkConstants(f *file, n node) {
+	n.walk(func(n node) bool {
+		switch {
+		case n.is("LAMBDA") || n.is("CONSTANT"):
+			return false
+		case !n.isExpr() || n.any(node.isColumn):
+			return true
+		}
+		if worst, err := c.catalog.worst(n); err != nil || worst != plain {
+			return err == nil
+		}
+		text, err := c.engine.expr(n)
+		if err != nil {
+			c.fail(err)
+			return false
+		}
+		if _, _, err := c.engine.constant(text); err != nil {
+			message, _, _ := strings.Cut(err.Error(), "\n")
+			f.fault(n, "It fails for every record: correct it.", "%s", message)
+		}
+		return false
+	})
 }
 
 // addModel makes the model's relation for the metrics, its table and its view.

@@ -64,6 +64,7 @@ func (c *compilation) metric(f *file, s pinflow.Script) {
 	if f.failed() || !c.binds(f) {
 		return
 	}
+	c.checkConstants(f, tree)
 	m.nameItems()
 	for _, g := range groups {
 		m.key(g)

@@ -52,6 +52,9 @@ func (c *compilation) model(f *file, m pinflow.ModelScript) *pinflow.PlannedMode
 	if f.failed() || !c.binds(f) {
 		return nil
 	}
+	for _, it := range items {
+		c.checkConstants(f, it.expr)
+	}
 	return c.plannedModel(f, m, tree, rel.name, items)
 }
 
@@ -201,6 +204,9 @@ func (c *compilation) plannedModel(f *file, m pinflow.ModelScript, tree node, re
 	}
 	p.SQL = "SELECT " + selectList(items, casts) + " FROM " + from
 	p.Careful = "SELECT " + carefulList(items, casts, relation) + " FROM " + from
+	if f.failed() || !c.runs(f, p.SQL) || !c.runs(f, p.Careful) {
+		return nil
+	}
 	return p
 }
 

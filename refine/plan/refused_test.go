@@ -134,6 +134,7 @@ func TestRefusedMetrics(t *testing.T) {
 		{"SELECT id, sum(n ORDER BY n) AS c FROM m GROUP BY id", 1, "ORDER BY in an aggregate", ""},
 		{"SELECT id, weighted_avg(n, n) AS c FROM m GROUP BY id", 1, "weighted_avg cannot be merged", ""},
 		{"SELECT id, product(n) AS c FROM m GROUP BY id", 1, "product cannot be merged", ""},
+		{"SELECT id, count(*) AS c FROM m\nWHERE b AND 'a' GROUP BY id", 1, "Could not convert string 'a' to BOOL", ""},
 		// What is not exact.
 		{"SELECT id,\nsum(x) AS c FROM m GROUP BY id", 2, "a sum over DOUBLE depends on the order", "DECIMAL"},
 		{"SELECT id, avg(x) AS c FROM m GROUP BY id", 1, "a sum over DOUBLE", ""},
@@ -223,6 +224,7 @@ func TestRefusedModels(t *testing.T) {
 		{"SELECT id, 0 AS _partition FROM src", 1, "_partition is not the source's", ""},
 		{"SELECT id, nope FROM src", 1, "there is no column nope", "id, n, x, b, tags"},
 		{"SELECT id, n + b AS c FROM src", 1, "", ""},
+		{"SELECT id, CAST('one' AS INTEGER) AS c FROM src", 1, "Could not convert string 'one'", ""},
 		{"SELECT id, {'a': n} AS c FROM src", 1, "the column c is STRUCT(a BIGINT)", "to_json"},
 		{"SELECT id, INTERVAL 1 day AS c FROM src", 1, "the column c is INTERVAL", ""},
 		{"SELECT id, n > 0 AS _reject FROM src", 1, "_reject is BOOLEAN", "reason"},

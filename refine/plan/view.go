@@ -40,6 +40,11 @@ func (m *metric) add(s pinflow.Script, shown []value) {
 	}
 	view.DuckDB, view.Postgres = m.viewSQL(duckDialect(), terms), m.viewSQL(postgresDialect(), terms)
 	planned.Columns = view.Columns
+	for _, part := range planned.Partials {
+		if !m.file.failed() {
+			m.runs(m.file, part.SQL)
+		}
+	}
 	m.plan.Metrics = append(m.plan.Metrics, planned)
 	m.plan.Views = append(m.plan.Views, view)
 }

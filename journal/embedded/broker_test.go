@@ -223,6 +223,37 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
+// TestAppendGivesUp returns when its context ends, though the broker has not answered; the record is appended all the same.
+func TestAppendGivesUp(t *testing.T) {
+	var slow atomic.Bool
+	arrived, answer := make(chan struct{}), make(chan struct{})
+	b := open(t, embedded.Options{Clock: func() time.Time {
+		if slow.CompareAndSwap(true, false) {
+			close(arrived)
+			<-answer
+		}
+		return time.Now()
+	}})
+	j := connect(t, b)
+	tp := ensure(t, j, "slow", 1)
+	slow.Store(true)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-arrived
+		cancel()
+	}()
+	if r := j.Append(ctx, []pinflow.Draft{{Topic: "slow", Value: []byte("a")}}); !errors.Is(r[0].Err, context.Canceled) || pinflow.KindOf(r[0].Err) != pinflow.Unavailable {
+		t.Errorf("gave up with %v", r[0].Err)
+	}
+	close(answer)
+	if r := j.Append(t.Context(), []pinflow.Draft{{Topic: "slow", Value: []byte("b")}}); r[0].Err != nil || r[0].Offset != 1 {
+		t.Errorf("the next one: %+v", r[0])
+	}
+	if records := readAll(t, j, tp, 0, 2); string(records[0].Value) != "a" {
+		t.Errorf("the first record is %q", records[0].Value)
+	}
+}
+
 // TestRefused lets no client make the broker drop records.
 func TestRefused(t *testing.T) {
 	b := open(t, embedded.Options{})

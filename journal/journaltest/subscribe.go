@@ -319,6 +319,11 @@ func testSeek(t *T) {
 		if run := m.poll(t, 7)[0]; pinflow.KindOf(run.Err) != pinflow.OutOfRange || len(run.Records) != 0 {
 			t.Fatalf("behind the end: %+v, want out of range", run)
 		}
+		ctx, cancel := context.WithTimeout(t.ctx, 200*time.Millisecond)
+		if runs, err := m.sub.Poll(ctx, 7); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("polled %+v, %v of a partition that has stopped", runs, err)
+		}
+		cancel()
 	}
 	m.sub.Seek(tp, 200)
 	done := make(chan struct{})

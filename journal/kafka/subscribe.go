@@ -208,13 +208,7 @@ func (s *subscription) Release() { s.cl.AllowRebalance() }
 
 // Seek implements pinflow.Subscription.
 func (s *subscription) Seek(tp pinflow.TopicPartition, offset int64) {
-	at := func(o int64) map[string]map[int32]kgo.EpochOffset {
-		return map[string]map[int32]kgo.EpochOffset{tp.Topic: {tp.Partition: {Epoch: -1, Offset: o}}}
-	}
-	// The client takes no notice of an offset that it believes to be at, though it has stopped there
-	// with an error. Told another one first, it does.
-	s.cl.SetOffsets(at(offset + 1))
-	s.cl.SetOffsets(at(offset))
+	s.cl.SetOffsets(map[string]map[int32]kgo.EpochOffset{tp.Topic: {tp.Partition: {Epoch: -1, Offset: offset}}})
 	s.mu.Lock()
 	was := s.stopped[tp]
 	delete(s.stopped, tp)

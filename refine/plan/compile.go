@@ -75,6 +75,7 @@ func (c *compilation) compile(d *pinflow.Definition) {
 		c.faults = append(c.faults, f.faults...)
 	}
 	if c.err != nil || len(c.faults) > 0 {
+		c.reports(d.Reports, false)
 		return
 	}
 	c.plan.Tables = append(c.plan.Tables, pinflow.RejectsTable())
@@ -83,6 +84,7 @@ func (c *compilation) compile(d *pinflow.Definition) {
 	if err := c.engine.verify(c.plan); err != nil {
 		c.fail(err)
 	}
+	c.reports(d.Reports, true)
 }
 
 func (c *compilation) source(s pinflow.Source) {

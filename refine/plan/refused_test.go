@@ -311,6 +311,28 @@ func TestEveryFaultAtOnce(t *testing.T) {
 	}
 }
 
+func TestReports(t *testing.T) {
+	d := trial(trialModel, "SELECT id, count(*) AS c FROM m GROUP BY id")
+	report := func(name, sql string) {
+		d.Reports = append(d.Reports, pinflow.Script{Name: name, File: name + ".sql", SQL: sql})
+	}
+	report("fine", "WITH w AS (SELECT median(n) AS n FROM m) SELECT k.id, r.reason FROM k, w, rejects AS r ORDER BY k.c DESC LIMIT 3")
+	compile(t, d)
+	report("source", "SELECT id\nFROM src")
+	report("column", "SELECT nope FROM k")
+	report("write", "DELETE FROM m")
+	report("m", "SELECT 1")
+	_, faults, err := plan.Compile(t.Context(), d)
+	if err != nil || len(faults) != 2 || faults[0].File != "m.sql" || faults[1].File != "write.sql" {
+		t.Errorf("%v %v", faults, err)
+	}
+	d.Reports = d.Reports[:3]
+	_, faults, err = plan.Compile(t.Context(), d)
+	if err != nil || len(faults) != 2 || faults[0].File != "source.sql" || faults[0].Line != 2 || faults[1].File != "column.sql" {
+		t.Errorf("%v %v", faults, err)
+	}
+}
+
 // TestGenerationNamesWhatDecidesNumbers: not comments, layout or descriptions.
 func TestGenerationNamesWhatDecidesNumbers(t *testing.T) {
 	of := func(change func(*pinflow.Definition)) string {

@@ -38,7 +38,8 @@ type Options struct {
 	// Compression of appended batches: "none", "gzip", "lz4" or "zstd"; "none" if empty.
 	Compression string
 
-	// FetchBytes bounds what one subscription holds of the log beyond what Poll has returned. 16 MiB if 0.
+	// FetchBytes bounds the records that one Poll returns, about. What a subscription fetches ahead is a quarter of it,
+	// per broker. 16 MiB if 0.
 	FetchBytes int
 	// BatchBytes bounds what one batch of a topic may hold once decompressed: beyond, its partition
 	// stops with TooLarge. 64 MiB if 0.

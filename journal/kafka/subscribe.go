@@ -24,7 +24,7 @@ func (j *Journal) Subscribe(_ context.Context, group string, topics []string, a 
 	if group == "" || len(topics) == 0 {
 		return nil, invalid("subscribe", group, fmt.Errorf("a group and at least one topic are needed"), "")
 	}
-	s := &subscription{group: group, assignee: a, owned: make(map[pinflow.TopicPartition]int64),
+	s := &subscription{group: group, assignee: a, mostBytes: j.o.FetchBytes, owned: make(map[pinflow.TopicPartition]int64),
 		stopped: make(map[pinflow.TopicPartition]bool)}
 	s.ended, s.end = context.WithCancelCause(context.Background())
 	cl, err := kgo.NewClient(append(j.clientOptions(),
@@ -41,9 +41,9 @@ func (j *Journal) Subscribe(_ context.Context, group string, topics []string, a 
 		kgo.AdjustFetchOffsetsFn(s.starts),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-		kgo.FetchMaxBytes(int32(j.o.FetchBytes)),
-		kgo.FetchMaxPartitionBytes(int32(max(j.o.FetchBytes/4, 1<<20))),
-		kgo.BrokerMaxReadBytes(int32(2*j.o.FetchBytes+4<<20)),
+		// Small fetches are the fastest, and what is fetched ahead is small too.
+		kgo.FetchMaxBytes(int32(max(j.o.FetchBytes/4, 1<<20))),
+		kgo.FetchMaxPartitionBytes(1<<20),
 		kgo.MaxConcurrentFetches(1),
 	)...)
 	if err != nil {
@@ -55,9 +55,10 @@ func (j *Journal) Subscribe(_ context.Context, group string, topics []string, a 
 
 // subscription is one member of a consumer group.
 type subscription struct {
-	group    string
-	cl       *kgo.Client
-	assignee pinflow.Assignee
+	group     string
+	cl        *kgo.Client
+	assignee  pinflow.Assignee
+	mostBytes int // of the records that one Poll returns
 
 	mu      sync.Mutex
 	owned   map[pinflow.TopicPartition]int64 // where reading starts
@@ -136,28 +137,40 @@ func (s *subscription) revoked(ctx context.Context, _ *kgo.Client, partitions ma
 // err is why the subscription has ended, nil if it has not.
 func (s *subscription) err() error { return context.Cause(s.ended) }
 
-// Poll implements pinflow.Subscription.
+// gatherFor is how long Poll waits at most for more of what it knows to be there.
+const gatherFor = 20 * time.Millisecond
+
+// Poll implements pinflow.Subscription. While the log is ahead it gathers several fetches, up to maxRecords or FetchBytes,
+// so that a reader that lags gets large batches and one that does not is not kept waiting.
 func (s *subscription) Poll(ctx context.Context, maxRecords int) ([]pinflow.Run, error) {
 	s.cl.AllowRebalance()
+	maxRecords = max(maxRecords, 1)
 	polling, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.ended, cancel)()
-	for {
-		fetches := s.cl.PollRecords(polling, max(maxRecords, 1))
+	var g gathered
+	for g.records == 0 && !g.failed {
+		fetches := s.cl.PollRecords(polling, maxRecords)
 		if err := s.err(); err != nil {
 			return nil, failureOr(err, s.group)
-		}
-		if err := ctx.Err(); err != nil && fetches.NumRecords() == 0 {
-			return nil, err
 		}
 		if fetches.IsClientClosed() {
 			return nil, &pinflow.Error{Op: "poll", On: "group " + s.group, Kind: pinflow.Unavailable, Err: kgo.ErrClientClosed}
 		}
-		if runs := s.runs(fetches); len(runs) > 0 {
-			return runs, nil
+		s.gather(&g, fetches)
+		if err := ctx.Err(); err != nil && len(g.runs) == 0 {
+			return nil, err
 		}
-		s.cl.AllowRebalance()
+		if len(g.runs) == 0 {
+			s.cl.AllowRebalance()
+		}
 	}
+	more, cancel := context.WithTimeout(polling, gatherFor)
+	defer cancel()
+	for g.ahead() && !g.failed && g.records < maxRecords && g.bytes < s.mostBytes && more.Err() == nil {
+		s.gather(&g, s.cl.PollRecords(more, maxRecords-g.records))
+	}
+	return g.runs, nil
 }
 
 // failureOr leaves an assignee's own Error as it is.
@@ -167,24 +180,6 @@ func failureOr(err error, group string) error {
 		return err
 	}
 	return &pinflow.Error{Op: "take partitions of", On: "group " + group, Kind: pinflow.Internal, Err: err}
-}
-
-// runs turns fetches into runs. A partition with an error is stopped until Seek, or until it is another member's.
-func (s *subscription) runs(fetches kgo.Fetches) []pinflow.Run {
-	var runs []pinflow.Run
-	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
-		if p.Topic == "" || (len(p.Records) == 0 && !lasting(p.Err)) {
-			return
-		}
-		run := pinflow.Run{TopicPartition: pinflow.TopicPartition{Topic: p.Topic, Partition: p.Partition},
-			Records: recordsOf(p.Records), End: p.HighWatermark}
-		if lasting(p.Err) {
-			run.Err = failure("read", run.TopicPartition.String(), batchError(p.Err))
-			s.stop(run.TopicPartition)
-		}
-		runs = append(runs, run)
-	})
-	return runs
 }
 
 // lasting tells whether a partition's error is one that the client does not get over by itself.

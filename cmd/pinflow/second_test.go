@@ -50,9 +50,9 @@ func TestSecondDefinition(t *testing.T) {
 		}
 		go func() { <-p.done; stop() }()
 		for i, s := range definition.Sources {
-			rows := &values{recordsOf(seed*2+uint64(i), s.Name, 600)}
+			rows := &values{recordsOf(seed*2+uint64(i), s.Name, 400)}
 			report, err := emulate.Run(ctx, emulate.Options{To: p.info.HTTP + s.Route, Rows: rows, Bulk: int(1 + seed*40), Connections: 4,
-				Rate: 3000, OnOutcome: acknowledged.take})
+				Rate: 2000, OnOutcome: acknowledged.take})
 			if err != nil && ctx.Err() == nil {
 				t.Fatal(err)
 			}
@@ -158,7 +158,7 @@ func appendPoison(t *testing.T, p *process, d *pinflow.Definition, seed uint64) 
 	r := rand.New(rand.NewPCG(seed, 1))
 	var drafts []pinflow.Draft
 	for _, s := range d.Sources {
-		for _, value := range recordsOf(100+seed, s.Name, 100) {
+		for _, value := range recordsOf(100+seed, s.Name, 80) {
 			draft := pinflow.Draft{Topic: s.Topic, Partition: int32(r.IntN(s.Partitions)), Value: value}
 			switch r.IntN(6) {
 			case 0:

@@ -196,7 +196,7 @@ func chaos(t *testing.T, seed uint64) {
 		w.append(w.intN(30))
 		if step%12 == 0 {
 			store := &mortal{memory: w.store, w: w}
-			_, stop := w.start(refine.Options{Store: store, MaxRecords: 1 + w.intN(60), Memory: int64(1 + w.intN(20_000))})
+			_, stop := w.start(refine.Options{Store: store, MaxRecords: 1 + w.intN(60), Memory: int64(1 + w.intN(20_000)*w.intN(2))})
 			defer stop()
 			if step < 40 {
 				time.AfterFunc(time.Duration(w.intN(90))*time.Second, func() {

@@ -3,6 +3,7 @@ package refine
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/pinflow/pinflow"
@@ -30,18 +31,25 @@ func (s *Stream) rewind(ctx context.Context, sub pinflow.Subscription) error {
 	case err != nil:
 		return err
 	}
+	for _, p := range s.found(lost, at) {
+		sub.Seek(p.TopicPartition, at[p.TopicPartition].NextOffset)
+		s.Log.Info("live: partition goes on", "partition", p.String(), "at", at[p.TopicPartition].NextOffset)
+	}
+	return nil
+}
+
+// found lets partitions that are still assigned go on, and returns them.
+func (s *Stream) found(lost []*partition, at map[pinflow.TopicPartition]pinflow.Progress) []*partition {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, p := range lost {
+	return slices.DeleteFunc(lost, func(p *partition) bool {
 		if s.parts[p.TopicPartition] != p {
-			continue // it has gone
+			return true
 		}
 		p.startAt(at[p.TopicPartition])
 		p.lost, p.err = false, nil
-		sub.Seek(p.TopicPartition, p.next)
-		s.Log.Info("live: partition goes on", "partition", p.String(), "at", p.next)
-	}
-	return nil
+		return false
+	})
 }
 
 // lost returns the lost partitions whose position is to be read again now.
@@ -149,7 +157,7 @@ func (s *Stream) pending() (enough, some bool) {
 		}
 		n, bytes = n+len(p.pending), bytes+p.size
 	}
-	return n >= s.MaxRecords || bytes >= s.Memory/2, n > 0
+	return n > 0 && (n >= s.MaxRecords || bytes >= s.Memory/2), n > 0
 }
 
 // form makes a batch of what is pending, nil if there is nothing. Partitions take turns at being first.
@@ -159,7 +167,7 @@ func (s *Stream) form(began time.Time) *hand {
 	h := newHand(began)
 	all := s.sorted()
 	s.turn++
-	records, bytes := s.MaxRecords, s.Memory/2
+	records, bytes := s.MaxRecords, max(s.Memory/2, 1)
 	for i := range all {
 		p := all[(i+s.turn)%len(all)]
 		if len(p.pending) == 0 || records <= 0 || bytes <= 0 || p.alone() && len(h.parts) > 0 {

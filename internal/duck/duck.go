@@ -37,6 +37,7 @@ type Instance struct {
 	// begins in the file takes part in its transactions whatever it does, and keeps it from being checkpointed.
 	File    *sql.DB
 	dir     string
+	memory  int64
 	scratch atomic.Int64
 }
 
@@ -54,7 +55,7 @@ func Open(ctx context.Context, o Options) (*Instance, error) {
 	if err != nil {
 		return nil, openError(o.Path, err)
 	}
-	i := &Instance{DB: sql.OpenDB(connector), dir: dir}
+	i := &Instance{DB: sql.OpenDB(connector), dir: dir, memory: o.Memory}
 	for _, set := range settings(o, dir) {
 		if _, err := i.DB.ExecContext(ctx, set); err != nil {
 			return nil, openError(o.Path, fmt.Errorf("%s: %w", set, firstOf(err, i.DB.Close())))
@@ -136,6 +137,21 @@ func makeDir(dir string) (string, error) {
 
 // Dir returns the absolute path of the folder whose files SQL can read and write, "" if there is none.
 func (i *Instance) Dir() string { return i.dir }
+
+// Memory returns how many bytes DuckDB may use.
+func (i *Instance) Memory() int64 { return i.memory }
+
+// Used returns how many bytes DuckDB uses for what is being computed: hash tables, sorts, lists, answers. Tables
+// are not counted, which it can put aside when memory gets short.
+func (i *Instance) Used(ctx context.Context) (int64, error) {
+	var bytes int64
+	err := i.DB.QueryRowContext(ctx, `SELECT sum(memory_usage_bytes)::BIGINT FROM duckdb_memory()
+		WHERE tag NOT IN ('BASE_TABLE', 'IN_MEMORY_TABLE', 'METADATA', 'TRANSACTION', 'ART_INDEX', 'EXTERNAL_FILE_CACHE')`).Scan(&bytes)
+	if err != nil {
+		return 0, &pinflow.Error{Op: "read memory use", Err: err}
+	}
+	return bytes, nil
+}
 
 // Close closes all connections and the database; a clean close leaves no write-ahead log to be replayed.
 func (i *Instance) Close() error {

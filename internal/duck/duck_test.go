@@ -1,6 +1,7 @@
 package duck_test
 
 import (
+	"context"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -167,4 +168,31 @@ func TestScratchWorkLeavesFileAlone(t *testing.T) {
 	if _, err := i.File.Exec("CHECKPOINT"); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestUsedCountsQueries(t *testing.T) {
+	i := open(t, duck.Options{Memory: 128 << 20})
+	idle, err := i.Used(t.Context())
+	if err != nil || i.Memory() != 128<<20 {
+		t.Fatalf("%d, %v", i.Memory(), err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := i.DB.ExecContext(ctx, "SELECT list(i) FROM range(300000000) AS r(i)")
+		ended <- err
+	}()
+	for busy := idle; busy < idle+10<<20; {
+		select {
+		case err := <-ended:
+			t.Fatalf("the list was not seen growing: %v", err)
+		default:
+		}
+		if busy, err = i.Used(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cancel()
+	<-ended
 }

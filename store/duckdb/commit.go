@@ -37,24 +37,22 @@ func (s *Store) Commit(ctx context.Context, d pinflow.Delta) error {
 	return nil
 }
 
-// commit is write of a delta; if memory runs out the readers give way and it is tried once more. An error of
-// the COMMIT itself does not tell whether it was applied: the positions do, which nobody else can have moved.
+// commit is write of a delta, tried once more when memory ran out, with nobody reading. An error of the COMMIT itself
+// does not tell whether it was applied: the positions do, which nobody else can have moved.
 func (s *Store) commit(ctx context.Context, g *generation, d pinflow.Delta, added map[*table]int64) error {
-	attempt := func() error {
-		err := s.write(ctx, "commit", onAdvances(d.Advances), func(tx *sql.Tx) error { return s.apply(ctx, tx, g, d, added) })
-		var unsure *unsureError
-		if errors.As(err, &unsure) && s.landed(ctx, g, d) {
-			return nil
-		}
+	apply := func(tx *sql.Tx) error { return s.apply(ctx, tx, g, d, added) }
+	err := s.write(ctx, "commit", onAdvances(d.Advances), apply)
+	if !outOfMemory(err) {
 		return err
 	}
-	err := attempt()
-	if outOfMemory(err) && s.crowd.disperse(errForMemory) {
-		open, _ := s.closeToReaders(ctx, longest)
-		defer open()
-		err = attempt()
+	s.crowd.disperse(errForMemory)
+	open, _ := s.closeToReaders(ctx, longest)
+	defer open()
+	var unsure *unsureError
+	if errors.As(err, &unsure) && s.landed(ctx, g, d) {
+		return nil
 	}
-	return err
+	return s.write(ctx, "commit", onAdvances(d.Advances), apply)
 }
 
 // landed tells whether a delta's positions are all at its ends.

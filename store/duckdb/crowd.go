@@ -4,7 +4,27 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 )
+
+// between is how often the memory is looked at while queries run.
+const between = 15 * time.Millisecond
+
+// watch ends the queries before they take the memory that commits need, for which DuckDB has no limit. It runs beside a query, until ctx ends.
+func (s *Store) watch(ctx context.Context) {
+	tick := time.NewTicker(between)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if used, err := s.o.Instance.Used(ctx); err == nil && used > s.o.Instance.Memory()/2 {
+			s.crowd.disperse(errHungry)
+		}
+	}
+}
 
 // crowd is the queries that are running. They give way when a commit finds no memory left, or the log has to be folded.
 type crowd struct {
@@ -15,6 +35,7 @@ type crowd struct {
 
 var (
 	errForMemory = errors.New("the query gave way to a commit that found no memory left")
+	errHungry    = errors.New("the queries that run took too much of the memory there is")
 	errForLog    = errors.New("the query gave way: while it runs, the store's write-ahead log cannot be folded into the file, and it has become too long")
 )
 

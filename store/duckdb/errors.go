@@ -3,6 +3,7 @@ package duckdb
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/duckdb/duckdb-go/v2"
 	"github.com/pinflow/pinflow"
@@ -19,6 +20,10 @@ func failed(op, on string, err error) error {
 		e.Kind = pinflow.Unavailable
 		return e
 	}
+	if outOfMemory(err) {
+		e.Kind, e.Hint = pinflow.Unavailable, "DuckDB's memory limit was reached: try again, ask for less, or raise the limit."
+		return e
+	}
 	var theirs *duckdb.Error
 	if !errors.As(err, &theirs) {
 		return e
@@ -28,8 +33,6 @@ func failed(op, on string, err error) error {
 		e.Kind = pinflow.Unavailable
 	case duckdb.ErrorTypeIO:
 		e.Kind, e.Hint = pinflow.Unavailable, "Look at the disk that holds the store: is it full, or not to be written to?"
-	case duckdb.ErrorTypeOutOfMemory:
-		e.Kind, e.Hint = pinflow.Unavailable, "DuckDB's memory limit was reached: try again, ask for less, or raise the limit."
 	case duckdb.ErrorTypeFatal:
 		e.Hint = "Look at the disk that holds the store, then start Pinflow again: what was committed is safe."
 	}
@@ -51,13 +54,20 @@ func invalid(op, on, hint string, err error) error {
 	return &pinflow.Error{Op: op, On: on, Kind: pinflow.Invalid, Err: err, Hint: hint}
 }
 
+// outOfMemory tells whether DuckDB's memory limit was reached. The appender's errors have no type, only text.
 func outOfMemory(err error) bool {
 	var theirs *duckdb.Error
-	return errors.As(err, &theirs) && theirs.Type == duckdb.ErrorTypeOutOfMemory
+	if errors.As(err, &theirs) {
+		return theirs.Type == duckdb.ErrorTypeOutOfMemory
+	}
+	return err != nil && (strings.Contains(err.Error(), "failed to allocate data of size") || strings.Contains(err.Error(), "failed to pin block of size"))
 }
 
 // unsureError is a COMMIT that failed: DuckDB can run out of memory after it has written all there is to write.
 type unsureError struct{ err error }
 
+// Error implements error.
 func (u *unsureError) Error() string { return u.err.Error() }
+
+// Unwrap returns DuckDB's error.
 func (u *unsureError) Unwrap() error { return u.err }

@@ -46,6 +46,7 @@ func (s *Store) query(ctx context.Context, q pinflow.Query) (*pinflow.Result, er
 	}
 	ctx, leave := s.crowd.join(ctx)
 	defer leave()
+	go s.watch(ctx)
 	result, err := s.read(ctx, q)
 	if err != nil && ctx.Err() != nil {
 		return nil, tooSlow(ctx, op, on, err)

@@ -171,6 +171,11 @@ func (s *Store) write(ctx context.Context, op, on string, f func(tx *sql.Tx) err
 		return failed(op, on, err)
 	}
 	if err := f(tx); err != nil {
+		if outOfMemory(err) && s.crowd.disperse(errForMemory) {
+			// A rollback needs memory too, and DuckDB stops for good if there is none.
+			open, _ := s.closeToReaders(ctx, longest)
+			defer open()
+		}
 		_ = tx.Rollback() // the reason is err; a rollback cannot leave anything applied
 		return failed(op, on, err)
 	}

@@ -234,6 +234,8 @@ var exacts = map[string]exact{
 	"sales_per_day.whole_per_item":                  {"sum(amount)", "sum(quantity)", whole(false)},
 	"sales_per_day.negative_per_item":               {"-sum(amount)", "sum(quantity)", whole(true)},
 	"sales_per_day.nothing":                         {"0 * sum(amount)", "1", rounded(2)},
+	"sales_per_day.notes_missing":                   {"count(note) - count(*)", "3", rounded(1)},
+	"sales_per_day.per_other":                       {"CASE WHEN count(*) > 1 THEN sum(amount) ELSE -1 END", "greatest(count(*) - 1, 1)", rounded(2)},
 	"sales_per_day.third":                           {"sum(quantity)", "3", quotient},
 	"sales_per_day.half_or_least":                   {"least(2 * count(amount) * min(amount), sum(amount))", "2 * count(amount)", rounded(3)},
 	"size_range.average":                            {"sum(size)", "count(size)", rounded(2)},
@@ -361,7 +363,8 @@ func TestWhatFailsForARowIsNull(t *testing.T) {
 		count(*) FILTER (WHERE id) AS truths, count_if(CAST(id AS BOOLEAN)) AS also, count(*) FILTER (WHERE CAST(id AS INTEGER) > 1) AS large,
 		count(DISTINCT CAST(id AS INTEGER) * 2) FILTER (WHERE id) AS twice, max(n + 1) AS next FROM m GROUP BY 1`
 	d := trial("SELECT id, n FROM src", sql)
-	d.Metrics = append(d.Metrics, pinflow.Script{Name: "true_ones", File: "true_ones.sql", SQL: "SELECT count(*) AS c FROM m WHERE id"})
+	d.Metrics = append(d.Metrics, pinflow.Script{Name: "true_ones", File: "true_ones.sql", SQL: "SELECT count(*) AS c FROM m WHERE id"},
+		pinflow.Script{Name: "items", File: "items.sql", SQL: "SELECT count(*) AS c FROM m, unnest(list_transform([id], lambda i: CAST(i AS INTEGER))) AS l(item)"})
 	p := compile(t, d)
 	w := newWorld(t, 0, p)
 	w.fill(func(string) [][]byte {
@@ -372,8 +375,23 @@ func TestWhatFailsForARowIsNull(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.same("k", p.Metrics[0].Columns, got, [][]string{{"1", "2", "2", "4", "2", "2", "0", "1", "2"}, {"7", "7", "1", "8", "0", "∅", "1", "0", "∅"}, {"∅", "∅", "0", "∅", "0", "∅", "0", "0", "4"}})
-	got, err = w.view(p, "true_ones", w.run(p, p.Metrics[1]))
-	if err != nil || got[0][0] != "2" {
-		t.Errorf("%v records are true, %v", got, err)
+	for i, want := range map[int]string{1: "2", 2: "3"} {
+		got, err = w.view(p, d.Metrics[i].Name, w.run(p, p.Metrics[i]))
+		if err != nil || got[0][0] != want {
+			t.Errorf("%s: got %v %v, want %s", d.Metrics[i].SQL, got, err, want)
+		}
 	}
+}
+
+// TestOverNothing: without GROUP BY, and by constants in GROUP BY ALL, there is one row of no records; else none.
+func TestOverNothing(t *testing.T) {
+	d := trial(trialModel, "")
+	d.Metrics = nil
+	for i, sql := range []string{"SELECT count(*) AS c, sum(n) AS s, count(DISTINCT id) AS i FROM m", "SELECT count(DISTINCT id) AS i FROM m", "SELECT 1 AS one, count(*) AS c FROM m GROUP BY ALL",
+		"SELECT 1 AS one, count(*) AS c FROM m GROUP BY 1", "SELECT id, count(*) AS c FROM m GROUP BY id", "SELECT count(*) AS c FROM m GROUP BY id"} {
+		d.Metrics = append(d.Metrics, pinflow.Script{Name: fmt.Sprintf("k%d", i), File: sql, SQL: sql})
+	}
+	w := newWorld(t, 0, compile(t, d))
+	w.fill(func(string) [][]byte { return nil })
+	w.check(d)
 }

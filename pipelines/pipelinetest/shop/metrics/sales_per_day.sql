@@ -2,6 +2,7 @@
 SELECT
     date_trunc('day', sold_at) AS day,
     count(*) AS sales,
+    count(DISTINCT country) AS countries,
     count(DISTINCT country) FILTER (WHERE express) AS express_countries,
     round(100 * sum(amount) FILTER (WHERE express) / nullif(sum(amount), 0), 1) AS express_percent,
     sum(amount) / count(*) AS per_sale,
@@ -13,6 +14,9 @@ SELECT
     least(min(amount), avg(amount) / 2)::DECIMAL(18, 3) AS half_or_least,
     coalesce(max(price), max(amount), 0) AS top,
     sum(quantity) % 7 AS week_rest,
+    sum(quantity) % (count(*) - 1) AS rest_of_others,
+    round((count(note) - count(*)) / 3, 1) AS notes_missing,
+    coalesce(round(sum(amount) / (count(*) - 1), 2), -1) AS per_other,
     sum(quantity) // 12 AS dozens,
     abs(sum(amount) - 1000.5) AS distance,
     count(*) BETWEEN 2 AND 5 AND max(channel) IN ('web', 'shop') AS medium,

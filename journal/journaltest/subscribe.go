@@ -162,10 +162,12 @@ func testRebalance(t *T) {
 	var count int
 	all := make(chan struct{})
 
-	work := func(until <-chan struct{}, started chan<- struct{}) {
+	work := func(until <-chan struct{}, takes chan<- struct{}) {
+		var once sync.Once
 		m := t.member("rebalance", topic, func(tp pinflow.TopicPartition) int64 {
 			mu.Lock()
 			defer mu.Unlock()
+			once.Do(func() { close(takes) })
 			return positions[tp]
 		})
 		m.given = func(tp pinflow.TopicPartition, at int64) {
@@ -214,14 +216,10 @@ func testRebalance(t *T) {
 				mu.Unlock()
 			}
 			m.check(t)
-			if started != nil {
-				close(started)
-				started = nil
-			}
 		}
 	}
 	stopFirst, stopSecond := make(chan struct{}), make(chan struct{})
-	firstRuns, secondRuns := make(chan struct{}), make(chan struct{})
+	firstTakes, secondTakes := make(chan struct{}), make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for i := range total / partitions {
@@ -236,14 +234,14 @@ func testRebalance(t *T) {
 				}
 			}
 			if i == total/partitions/2 { // the second member has come and takes part before the rest is appended
-				t.await(secondRuns, "the second member to read")
+				t.await(secondTakes, "the second member to take partitions")
 			}
 		}
 	})
-	wg.Go(func() { work(stopFirst, firstRuns) })
-	t.await(firstRuns, "the first member to read")
-	wg.Go(func() { work(stopSecond, secondRuns) })
-	t.await(secondRuns, "the second member to read")
+	wg.Go(func() { work(stopFirst, firstTakes) })
+	t.await(firstTakes, "the first member to take partitions")
+	wg.Go(func() { work(stopSecond, secondTakes) })
+	t.await(secondTakes, "the second member to take partitions")
 	close(stopFirst)
 	t.await(all, "all records")
 	close(stopSecond)

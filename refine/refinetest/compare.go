@@ -1,6 +1,7 @@
 package refinetest
 
 import (
+	"fmt"
 	"math/big"
 	"slices"
 	"strings"
@@ -10,11 +11,54 @@ import (
 	"github.com/pinflow/pinflow/internal/duck"
 )
 
-// Check holds tables to the oracle: every metric's view, every model's rows, and the rejects.
-func (o *Oracle) Check(t testing.TB, p *pinflow.Plan, tables *Tables) {
+// Shown is where the plan's stable views can be read.
+type Shown interface {
+	// From returns what stands for a view in FROM.
+	From(view string) string
+	// Rows returns the rows of a query in order, each value as text and NULL as ∅, and the columns' types.
+	Rows(query string) (rows [][]string, types []string)
+}
+
+// Store returns the views of a store, which must be at rest.
+func Store(t testing.TB, r pinflow.StoreReader) Shown { return reader{t, r} }
+
+type reader struct {
+	t testing.TB
+	pinflow.StoreReader
+}
+
+func (r reader) From(view string) string { return duck.Quote(view) }
+
+func (r reader) Rows(query string) (rows [][]string, types []string) {
+	r.t.Helper()
+	ask := func(query string) *pinflow.Result {
+		result, err := r.Query(r.t.Context(), pinflow.Query{SQL: query})
+		if err != nil {
+			r.t.Fatalf("%v\n%s", err, query)
+		}
+		return result
+	}
+	for _, c := range ask("SELECT * FROM (" + query + ") LIMIT 0").Columns {
+		types = append(types, c.Type)
+	}
+	for _, values := range ask("SELECT CAST(COLUMNS(*) AS VARCHAR) FROM (" + query + ")").Rows {
+		row := make([]string, len(values))
+		for i, v := range values {
+			if row[i] = "∅"; v != nil {
+				row[i] = fmt.Sprint(v)
+			}
+		}
+		rows = append(rows, row)
+	}
+	slices.SortFunc(rows, slices.Compare)
+	return rows, types
+}
+
+// Check holds what is shown to the oracle: every metric, every model's rows, and the rejects.
+func (o *Oracle) Check(t testing.TB, shown Shown) {
 	t.Helper()
-	for _, m := range p.Metrics {
-		got, types := tables.View(m.Name)
+	for _, m := range o.plan.Metrics {
+		got, types := shown.Rows("SELECT * FROM " + shown.From(m.Name))
 		want, computed := o.Metric(m.Name)
 		for i, typ := range computed {
 			if typ == "DOUBLE" {
@@ -23,21 +67,22 @@ func (o *Oracle) Check(t testing.TB, p *pinflow.Plan, tables *Tables) {
 		}
 		SameMetric(t, m.Name, types, got, want)
 	}
-	for i := range p.Models {
-		m := &p.Models[i]
-		o.checkRejects(t, m, tables)
+	for i := range o.plan.Models {
+		m := &o.plan.Models[i]
+		o.checkRejects(t, m, shown)
 		if m.Table == "" {
 			continue
 		}
 		// What a definition's own SQL yields; the plan may add where a row comes from.
-		got, _ := tables.db.rows("SELECT " + shown(o, m) + " FROM gen." + m.Table)
-		want, _ := o.db.rows("SELECT " + shown(o, m) + " FROM " + m.Name)
+		columns := o.columns(m)
+		got, _ := shown.Rows("SELECT " + columns + " FROM " + shown.From(m.Table))
+		want, _ := o.db.rows("SELECT " + columns + " FROM " + m.Name)
 		same(t, "rows of "+m.Name, got, want)
 	}
 }
 
-// shown lists the columns of a model that its own SQL yields.
-func shown(o *Oracle, m *pinflow.PlannedModel) string {
+// columns lists the columns of a model that its own SQL yields.
+func (o *Oracle) columns(m *pinflow.PlannedModel) string {
 	var names []string
 	for _, row := range o.db.query("DESCRIBE " + m.Name) {
 		names = append(names, duck.Quote(row[0]))
@@ -45,14 +90,14 @@ func shown(o *Oracle, m *pinflow.PlannedModel) string {
 	return strings.Join(names, ", ")
 }
 
-func (o *Oracle) checkRejects(t testing.TB, m *pinflow.PlannedModel, tables *Tables) {
+func (o *Oracle) checkRejects(t testing.TB, m *pinflow.PlannedModel, shown Shown) {
 	t.Helper()
 	var want [][]string
 	for at := range o.Rejected[m.Name] {
 		want = append(want, strings.Split(at.String(), ":"))
 	}
 	slices.SortFunc(want, slices.Compare)
-	got, _ := tables.db.rows(`SELECT topic, "partition", "offset" FROM gen.rejects WHERE model = '` + m.Name + "'")
+	got, _ := shown.Rows(`SELECT topic, "partition", "offset" FROM ` + shown.From("rejects") + " WHERE model = " + duck.Literal(m.Name))
 	same(t, "rejects of "+m.Name, got, want)
 }
 

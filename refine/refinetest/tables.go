@@ -164,14 +164,17 @@ func (t *Tables) Merged(table string) [][]string {
 	return rows
 }
 
-// View returns the rows of a stable view, in order, each value as text, and the types of its columns.
-func (t *Tables) View(name string) (rows [][]string, types []string) {
+// From implements Shown.
+func (t *Tables) From(view string) string {
 	t.db.t.Helper()
 	for _, v := range t.plan.Views {
-		if v.Name == name {
-			return t.db.rows(strings.ReplaceAll(v.DuckDB, "{gen}", "gen"))
+		if v.Name == view {
+			return "(" + strings.ReplaceAll(v.DuckDB, "{gen}", "gen") + ")"
 		}
 	}
-	t.db.t.Fatalf("the plan has no view %s", name)
-	return nil, nil
+	t.db.t.Fatalf("the plan has no view %s", view)
+	return ""
 }
+
+// Rows implements Shown.
+func (t *Tables) Rows(query string) ([][]string, []string) { return t.db.rows(query) }

@@ -108,7 +108,7 @@ func refusal(config, value string) string {
 		}
 	case "retention.ms", "retention.bytes":
 		if !strings.HasPrefix(value, "-") {
-			return "the embedded journal deletes only what the lake holds, by --journal-retention"
+			return "the embedded journal deletes only what the lake holds"
 		}
 	case "cleanup.policy":
 		if strings.Contains(value, "compact") {

@@ -71,8 +71,8 @@ func (p *postgres) rows(query string, columns []pinflow.Column) (all [][]string)
 	return all
 }
 
-// postgresTypes is how a store would hold what the plan's tables hold.
-var postgresTypes = strings.NewReplacer("HUGEINT", "numeric(39)", "VARCHAR", "text", "DOUBLE", "double precision")
+// postgresTypes is how a store would hold what the plan's tables hold, where the order of text is not that of its bytes.
+var postgresTypes = strings.NewReplacer("HUGEINT", "numeric(39)", "VARCHAR", `text COLLATE "und-x-icu"`, "DOUBLE", "double precision")
 
 // copyTable takes a table of a generation over from DuckDB.
 func (p *postgres) copyTable(w *world, generation string, t *pinflow.Table) {

@@ -16,7 +16,7 @@ SELECT
     sum(quantity) % 7 AS week_rest,
     sum(quantity) % (count(*) - 1) AS rest_of_others,
     round((count(note) - count(*)) / 3, 1) AS notes_missing,
-    coalesce(round(sum(amount) / (count(*) - 1), 2), -1) AS per_other,
+    round(coalesce(sum(amount) / (count(*) - 1), -1), 2) AS per_other,
     sum(quantity) // 12 AS dozens,
     abs(sum(amount) - 1000.5) AS distance,
     count(*) BETWEEN 2 AND 5 AND max(channel) IN ('web', 'shop') AS medium,

@@ -56,6 +56,7 @@ func (c *upCmd) Run(ctx context.Context, t terminal) (err error) {
 	if err != nil {
 		return err
 	}
+	limitMemory()
 	u := &up{upCmd: c, term: t, plan: plan, log: newLog(c.Logging, t), metrics: prometheus.NewRegistry()}
 	defer func() { err = errors.Join(err, u.closers.close()) }()
 	if err := u.open(ctx); err != nil {

@@ -11,7 +11,7 @@ SELECT
     min(sold_at) AS first_sale,
     max(sold_at) AS last_sale,
     max(note) AS last_note,
-    min(note) > 'Y' AS late_notes_only,
+    max(note) > country AS note_after_country,
     min(raw_price) AS lowest_price,
     avg(quantity) AS average_quantity,
     avg(amount) AS average_amount,

@@ -67,13 +67,8 @@ func TestMemoryWithBacklog(t *testing.T) {
 func TestMemoryWithBulks(t *testing.T) {
 	data, total := dataFolder(t), scaled(1_000_000_000)
 	p := start(t, data, "up")
-	body := bytes.Join(emulate.Pins(5, 11_000), []byte("\n"))
-	for len(body) < 60<<20 && len(body) < total {
-		body = append(append(body, '\n'), body...)
-		if len(body) > 60<<20 {
-			body = body[:bytes.LastIndexByte(body[:60<<20], '\n')]
-		}
-	}
+	lines := append(bytes.Join(emulate.Pins(5, 11_000), []byte("\n")), '\n')
+	body := bytes.Repeat(lines, max(1, (min(total, 60<<20))/len(lines)))
 	var zipped bytes.Buffer
 	zip := gzip.NewWriter(&zipped)
 	if _, err := zip.Write(body); err != nil {

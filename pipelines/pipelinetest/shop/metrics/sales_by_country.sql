@@ -23,4 +23,4 @@ SELECT
     bool_or(express) AS any_express,
     sum(express) AS express_sales
 FROM sales
-GROUP BY ALL
+GROUP BY country, channel

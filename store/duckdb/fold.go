@@ -57,7 +57,7 @@ func (s *Store) fold(ctx context.Context, t *table) error {
 			return err
 		}
 		// The table of recent rows is made anew rather than emptied: deleted rows would be scanned until the next checkpoint.
-		for _, statement := range []string{t.updateSQL(nulls), "CREATE OR REPLACE TABLE " + t.part("recent") + " " + columnList(t.columns())} {
+		for _, statement := range []string{t.updateSQL(nulls), "CREATE OR REPLACE TABLE " + t.part("recent") + " " + storedList(t.columns())} {
 			if statement == "" {
 				continue
 			}

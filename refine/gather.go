@@ -74,7 +74,6 @@ func (s *Stream) lose(parts []*partition, delay time.Duration) {
 			p.lose(delay)
 		}
 	}
-	s.wake()
 }
 
 // gather polls until there is a batch: a full one, or what has come within Gather of its first record. It returns nil

@@ -105,14 +105,14 @@ func TestBatchesAreBounded(t *testing.T) {
 		w.append(2000)
 		w.store.during = func(context.Context, pinflow.Delta) { <-time.After(time.Second) } // the next is refined meanwhile
 		e := &bounded{engine: w.engine}
-		_, stop := w.start(refine.Options{Engine: e, MaxRecords: 30, Memory: 8000})
+		_, stop := w.start(refine.Options{Engine: e, MaxRecords: 25, Memory: 20_000})
 		defer stop()
 		<-time.After(time.Second)
 		w.journal.rebalance(t.Context(), w.r2(), false)
 		w.settle()
 		w.check()
-		if e.most.Load() != 2 || e.records.Load() > 30 || e.largest.Load() > 4000 {
-			t.Errorf("at once %d batches, of up to %d records and %d bytes; want 2, 30 and 4000", e.most.Load(), e.records.Load(), e.largest.Load())
+		if e.most.Load() != 2 || e.records.Load() != 25 || e.largest.Load() > 2500 {
+			t.Errorf("at once %d batches, of up to %d records and %d bytes; want 2, 25 and 2500", e.most.Load(), e.records.Load(), e.largest.Load())
 		}
 		<-time.After(2 * time.Second)
 		if n := e.open.Load(); n != 0 {
@@ -123,6 +123,72 @@ func TestBatchesAreBounded(t *testing.T) {
 			if m.hints[tp] != end {
 				t.Errorf("the group was told %d of %s, want %d", m.hints[tp], tp, end)
 			}
+		}
+	})
+}
+
+// TestLargeRecordsMakeSmallBatches holds the bound in bytes, which one record may pass.
+func TestLargeRecordsMakeSmallBatches(t *testing.T) {
+	calm(t, 1, func(t *testing.T, w *world) {
+		for i := range int64(20) {
+			w.journal.append(pinflow.Record{Topic: topic, Offset: i, Timestamp: w.appends, Value: make([]byte, 1000+5000*(i/19))})
+		}
+		e := &bounded{engine: w.engine}
+		_, stop := w.start(refine.Options{Engine: e, Memory: 6000})
+		defer stop()
+		<-time.After(time.Second)
+		w.journal.rebalance(t.Context(), w.r2(), false)
+		w.settle()
+		w.check()
+		if e.records.Load() != 3 || e.largest.Load() != 6000 && e.largest.Load() != 7000 && e.largest.Load() != 8000 {
+			t.Errorf("up to %d records and %d bytes in a batch", e.records.Load(), e.largest.Load())
+		}
+	})
+}
+
+// TestCommitFailsWhileIdle: nothing else comes that would wake the worker.
+func TestCommitFailsWhileIdle(t *testing.T) {
+	for _, kind := range []pinflow.Kind{pinflow.Internal, pinflow.Fenced} {
+		calm(t, 1, func(t *testing.T, w *world) {
+			_, stop := w.start(refine.Options{})
+			defer stop()
+			<-time.After(time.Second)
+			w.journal.rebalance(t.Context(), w.r2(), false)
+			var commits atomic.Int32
+			w.store.during = func(context.Context, pinflow.Delta) {
+				commits.Add(1)
+				<-time.After(time.Second) // the worker is idle again
+			}
+			w.store.fail = func() (error, error) {
+				if commits.CompareAndSwap(1, 2) {
+					return &pinflow.Error{Op: "commit", Kind: kind}, nil
+				}
+				return nil, nil
+			}
+			w.append(1)
+			<-time.After(20 * time.Second)
+			w.settle()
+			w.check()
+		})
+	}
+}
+
+// TestRevokedWaitsForTheCommit: when it returns, nothing of the partition can be committed any more.
+func TestRevokedWaitsForTheCommit(t *testing.T) {
+	calm(t, 1, func(t *testing.T, w *world) {
+		_, stop := w.start(refine.Options{})
+		defer stop()
+		<-time.After(time.Second)
+		w.journal.rebalance(t.Context(), w.r2(), false)
+		w.store.during = func(context.Context, pinflow.Delta) { <-time.After(30 * time.Second) }
+		w.append(1)
+		<-time.After(time.Second)
+		m := w.journal.members[0]
+		m.gate <- struct{}{}
+		m.revoke(m.owned())
+		<-m.gate
+		if w.store.commits != 1 {
+			t.Errorf("Revoked has returned, %d batches are committed", w.store.commits)
 		}
 	})
 }

@@ -10,8 +10,15 @@ import (
 // between is how often the memory is looked at while queries run.
 const between = 15 * time.Millisecond
 
-// watch ends the queries before they take the memory that commits need, for which DuckDB has no limit. It runs beside a query, until ctx ends.
+// watch ends the queries before they take the memory that commits need, for which DuckDB has no limit: when three quarters of
+// all there is are used, and a quarter more than when the query began, so that it is not the live half alone. It runs
+// beside a query, until ctx ends.
 func (s *Store) watch(ctx context.Context) {
+	limit := s.o.Instance.Memory()
+	before, err := s.o.Instance.Used(ctx)
+	if err != nil {
+		return // the query has ended
+	}
 	tick := time.NewTicker(between)
 	defer tick.Stop()
 	for {
@@ -20,7 +27,7 @@ func (s *Store) watch(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		if used, err := s.o.Instance.Used(ctx); err == nil && used > s.o.Instance.Memory()/2 {
+		if used, err := s.o.Instance.Used(ctx); err == nil && used > limit/4*3 && used > before+limit/4 {
 			s.crowd.disperse(errHungry)
 		}
 	}

@@ -13,7 +13,9 @@
 // a fixed distance of its distinct keys. Who reads T merges its rows, as the plan's views do anyway.
 //
 // One lock in the process covers all writing: DuckDB lets some conflicting statements through (an upsert beside a
-// delete and insert), so conflicts are never left to it. Readers work on snapshots, and neither waits for the other.
+// delete and insert), so conflicts are never left to it. Readers work on snapshots, and a commit never waits for one.
 //
-// After a commit, not in it, the write-ahead log is folded into the file once it has grown.
+// After a commit, not in it, the write-ahead log is folded into the file once it has grown. DuckDB cannot do that while a
+// query reads an older snapshot: new queries then wait a moment, and one that goes on too long gives way in the end. DuckDB has no
+// memory limit per query either, and stops for good if a commit finds none: queries that take most of it are ended.
 package duckdb

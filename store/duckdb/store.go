@@ -19,7 +19,7 @@ type Options struct {
 	Metrics  prometheus.Registerer // nil for none
 
 	WAL         int64         // bytes of write-ahead log after which it is folded into the file; 0 for 64 MiB
-	Recent      int64         // rows of a table that are not merged yet, at the most (a commit more); 0 for 32,768 or an eighth of the merged ones
+	Recent      int64         // rows of a table after which they are merged; 0 for 32,768 or an eighth of the merged ones, whichever is more
 	Readers     int           // queries at a time, others wait; 0 for 4
 	Timeout     time.Duration // of a query that names none; 0 for 30 s
 	ResultBytes int64         // of one query's answer, about, in memory; more is TooLarge; 0 for 128 MiB

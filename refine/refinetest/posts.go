@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -168,4 +169,15 @@ func NewLog(c *Case, r *rand.Rand, n int) Log {
 		log[tp] = append(log[tp], record)
 	}
 	return log
+}
+
+// WithRows returns the case with other rows kept: all, recent or none, of every model.
+func (c Case) WithRows(t testing.TB, rows string) Case {
+	t.Helper()
+	d := *c.Definition
+	d.Models = slices.Clone(d.Models)
+	for i := range d.Models {
+		d.Models[i].Rows = rows
+	}
+	return Case{c.Name + " with rows " + rows, &d, compile(t, &d), c.Values}
 }

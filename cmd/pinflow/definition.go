@@ -42,6 +42,9 @@ func compile(ctx context.Context, dir string) (*pinflow.Definition, *pinflow.Pla
 		return nil, nil, faults, nil
 	}
 	p, more, err := plan.Compile(ctx, d)
+	if ctx.Err() != nil { // to the compiler that looks like a fault of the SQL
+		return nil, nil, nil, &pinflow.Error{Op: "compile definition", On: at, Err: ctx.Err()}
+	}
 	return d, p, distinct(append(faults, more...)), err
 }
 

@@ -30,6 +30,12 @@ Examples:
 
 // Run writes until ctx ends, then flushes.
 func (c *lakeCmd) Run(ctx context.Context, t terminal) (err error) {
+	var w *lake.Writer
+	defer func() {
+		if w == nil {
+			err = unlessStopped(ctx, err)
+		}
+	}()
 	plan, err := mustCompile(ctx, c.Pipeline, t.err)
 	if err != nil {
 		return err
@@ -58,7 +64,7 @@ func (c *lakeCmd) Run(ctx context.Context, t terminal) (err error) {
 	if err != nil {
 		return err
 	}
-	w, err := lake.NewWriter(lake.Options{
+	w, err = lake.NewWriter(lake.Options{
 		Journal: j, Objects: objects, Topics: topicsOf(plan), PeriodLength: period,
 		Group: groupOf("lake", objects.String()), FlushAge: c.LakeFlush, Memory: int64(c.LakeMemory), Log: log, Metrics: metrics,
 	})

@@ -33,7 +33,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"ready": ready, "held": held, "http": request, "produce": produce, "lines": lines, "holds": holds, "server": fakeServer, "tried": tried,
+			"ready": ready, "held": held, "http": request, "produce": produce, "lines": lines, "holds": holds, "grows": grows, "server": fakeServer, "tried": tried,
 		},
 		Condition: func(condition string) (bool, error) { return condition == "root" && os.Getuid() == 0, nil },
 		Setup: func(e *testscript.Env) error {
@@ -43,6 +43,17 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 	})
+}
+
+// TestStoppedWhileStarting stops commands before they have opened anything.
+func TestStoppedWhileStarting(t *testing.T) {
+	for _, words := range [][]string{{"up"}, {"lake"}} {
+		var out, errors bytes.Buffer
+		code := run(ended(), append(words, "--data", dataFolder(t), "--http", "127.0.0.1:0", "--kafka-listen", "127.0.0.1:0"), &out, &errors)
+		if code != exitDone || out.Len()+errors.Len() > 0 {
+			t.Errorf("%s: exit %d, %s%s", words, code, out.String(), errors.String())
+		}
+	}
 }
 
 // patience is how long a script waits for what a process in the background is to do.
@@ -143,6 +154,17 @@ func holds(ts *testscript.TestScript, neg bool, args []string) {
 	await(ts, "the lake has "+args[1]+" lines", func() bool {
 		all, err := linesBelow(ts.MkAbs(args[0]))
 		return err == nil && len(all) == want
+	})
+}
+
+// grows FILE N waits until a file has N lines.
+func grows(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, !neg && len(args) == 2, "grows FILE N")
+	want, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	await(ts, args[0]+" has "+args[1]+" lines", func() bool {
+		text, err := os.ReadFile(ts.MkAbs(args[0]))
+		return err == nil && bytes.Count(text, []byte("\n")) == want
 	})
 }
 

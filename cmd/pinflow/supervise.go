@@ -26,6 +26,14 @@ type supervisor struct {
 	errors map[string]error
 }
 
+// unlessStopped is err, or nil if ctx has ended: a process that is stopped while it opens its places has nothing to lose yet.
+func unlessStopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
 func newSupervisor(log *slog.Logger, metrics *prometheus.Registry) (*supervisor, error) {
 	s := &supervisor{log: log, errors: map[string]error{}, failed: prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "pinflow_part_failed",
 		Help: "1 while a part of the process has failed and waits to be started again."}, []string{"part"})}

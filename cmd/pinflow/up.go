@@ -54,13 +54,13 @@ func (c *upCmd) Run(ctx context.Context, t terminal) (err error) {
 	}
 	plan, err := mustCompile(ctx, c.Pipeline, t.err)
 	if err != nil {
-		return err
+		return unlessStopped(ctx, err)
 	}
 	limitMemory()
 	u := &up{upCmd: c, term: t, plan: plan, log: newLog(c.Logging, t), metrics: prometheus.NewRegistry()}
 	defer func() { err = errors.Join(err, u.closers.close()) }()
 	if err := u.open(ctx); err != nil {
-		return err
+		return unlessStopped(ctx, err)
 	}
 	return u.run(ctx)
 }

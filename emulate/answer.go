@@ -67,8 +67,15 @@ func (p *sender) readReceipts(a *answer, body []byte) error {
 		err = json.Unmarshal(body, &bulk)
 		a.items = bulk.Results
 	} else {
-		a.items = []item{{Status: http.StatusOK}}
-		err = json.Unmarshal(body, &a.items[0])
+		one := struct {
+			item
+			Results *[]item
+		}{item: item{Status: http.StatusOK}}
+		err = json.Unmarshal(body, &one)
+		if one.Results != nil {
+			one.item = listed(*one.Results)
+		}
+		a.items = []item{one.item}
 	}
 	if err == nil && len(a.items) == 0 {
 		err = errors.New("it has no results")
@@ -86,6 +93,18 @@ func (p *sender) readReceipts(a *answer, body []byte) error {
 			Hint: checkURL}
 	}
 	return nil
+}
+
+// listed is the answer for a row that was no object but a list of rows.
+func listed(results []item) item {
+	taken := 0
+	for _, it := range results {
+		if it.Status/100 == 2 {
+			taken++
+		}
+	}
+	why := fmt.Sprintf("the row is a list: %d of its %d members were taken", taken, len(results))
+	return item{Status: http.StatusUnprocessableEntity, Problem: problem.New(http.StatusUnprocessableEntity, why, "Write one object a line.")}
 }
 
 // refusesAll returns an error if the answer is not about the rows but about where, how or by whom they were posted.

@@ -24,8 +24,9 @@ func (rejectsCmd) Help() string {
 // rejectsList lists rejects.
 type rejectsList struct {
 	reader
-	Where string `help:"Only rows for which this SQL expression over model, topic, partition, offset, reason … holds." placeholder:"EXPR"`
-	Limit int    `help:"At most so many." default:"100" placeholder:"N"`
+	Where string   `help:"Only rows for which this SQL expression over model, topic, partition, offset, reason … holds." placeholder:"EXPR"`
+	Limit int      `help:"At most so many." default:"100" placeholder:"N"`
+	After []string `help:"Wait until this record (topic:partition:offset, as in a receipt) is counted." placeholder:"RECEIPT"`
 }
 
 // Help is shown by --help.
@@ -44,7 +45,7 @@ func (c *rejectsList) Run(ctx context.Context, t terminal) error {
 		return usageError{errors.New("--limit is at least 1")}
 	}
 	return c.ask(ctx, t, func(api client.Client) error {
-		params := url.Values{"limit": {strconv.Itoa(c.Limit)}}
+		params := url.Values{"limit": {strconv.Itoa(c.Limit)}, "after": c.After}
 		if c.Where != "" {
 			params.Set("filter", c.Where)
 		}

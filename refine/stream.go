@@ -24,8 +24,8 @@ type Options struct {
 	// progress; nil for 0 everywhere. A start that the journal no longer has stops the partition.
 	Start func(context.Context, []pinflow.TopicPartition) (map[pinflow.TopicPartition]int64, error)
 
-	MaxRecords int           // records of a batch; 32,768
-	Memory     int64         // bytes of the records in hand, over both batches; 32 MiB
+	MaxRecords int           // records of a batch; 16,384
+	Memory     int64         // bytes of the records in hand, over both batches; 24 MiB
 	Gather     time.Duration // how long a batch that is not full waits for more; 15 ms, negative for not at all
 	Log        *slog.Logger
 	// Metrics takes the worker's metrics; nil for none. Each worker of a process needs a registerer of its
@@ -41,10 +41,10 @@ func (o *Options) setDefaults() {
 		o.Group = "pinflow-live"
 	}
 	if o.MaxRecords <= 0 {
-		o.MaxRecords = 32 << 10
+		o.MaxRecords = 16 << 10
 	}
 	if o.Memory <= 0 {
-		o.Memory = 32 << 20
+		o.Memory = 24 << 20
 	}
 	if o.Gather == 0 {
 		o.Gather = 15 * time.Millisecond

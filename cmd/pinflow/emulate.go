@@ -118,7 +118,13 @@ func (c *emulateCmd) destination(ctx context.Context, t terminal) (string, error
 
 // emulate posts made-up pins to this process, for up --emulate.
 func (u *up) emulate(ctx context.Context, url string) error {
-	_, err := emulate.Run(ctx, emulate.Options{To: url + u.plan.Sources[0].Route, Seed: u.Seed, Rate: u.Rate})
+	refused := false
+	_, err := emulate.Run(ctx, emulate.Options{To: url + u.plan.Sources[0].Route, Seed: u.Seed, Rate: u.Rate, OnOutcome: func(o emulate.Outcome) {
+		if o.Err != nil && !refused {
+			refused = true
+			u.log.Warn("emulate: made-up pins are rejected; pinflow emulate --rows posts rows of your own", "source", u.plan.Sources[0].Name, "error", o.Err)
+		}
+	}})
 	if ctx.Err() != nil {
 		return nil
 	}

@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,7 +34,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"ready": ready, "held": held, "http": request, "produce": produce, "lines": lines, "holds": holds, "grows": grows, "server": fakeServer, "tried": tried,
+			"ready": ready, "held": held, "http": request, "produce": produce, "lines": lines, "holds": holds, "says": says, "server": fakeServer, "tried": tried,
 		},
 		Condition: func(condition string) (bool, error) { return condition == "root" && os.Getuid() == 0, nil },
 		Setup: func(e *testscript.Env) error {
@@ -157,14 +158,14 @@ func holds(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
-// grows FILE N waits until a file has N lines.
-func grows(ts *testscript.TestScript, neg bool, args []string) {
-	usage(ts, !neg && len(args) == 2, "grows FILE N")
-	want, err := strconv.Atoi(args[1])
+// says FILE PATTERN waits until a line of a file matches.
+func says(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, !neg && len(args) == 2, "says FILE PATTERN")
+	pattern, err := regexp.Compile("(?m)" + args[1])
 	ts.Check(err)
-	await(ts, args[0]+" has "+args[1]+" lines", func() bool {
+	await(ts, args[0]+" says "+args[1], func() bool {
 		text, err := os.ReadFile(ts.MkAbs(args[0]))
-		return err == nil && bytes.Count(text, []byte("\n")) == want
+		return err == nil && pattern.Match(text)
 	})
 }
 

@@ -20,6 +20,7 @@ func (s *Store) Claim(ctx context.Context, generation string, start map[pinflow.
 		return nil, invalid(op, "generation "+generation, "Prepare the store for it first.", fmt.Errorf("the store has no such generation"))
 	}
 	claimed := make(map[pinflow.TopicPartition]pinflow.Progress, len(start))
+	made := false
 	err := s.write(ctx, op, "generation "+generation, func(tx *sql.Tx) error {
 		have, err := progress(ctx, tx, "WHERE generation = ?", generation)
 		if err != nil {
@@ -28,7 +29,7 @@ func (s *Store) Claim(ctx context.Context, generation string, start map[pinflow.
 		for tp, offset := range start {
 			p, ok := have[tp]
 			if !ok {
-				p = pinflow.Progress{NextOffset: offset, Period: pinflow.NoPeriod}
+				p, made = pinflow.Progress{NextOffset: offset, Period: pinflow.NoPeriod}, true
 				if _, err := tx.ExecContext(ctx, "INSERT INTO _pinflow.progress VALUES (?, ?, ?, ?, ?)",
 					generation, tp.Topic, tp.Partition, p.NextOffset, int64(p.Period)); err != nil {
 					return err
@@ -40,6 +41,9 @@ func (s *Store) Claim(ctx context.Context, generation string, start map[pinflow.
 	})
 	if err != nil {
 		return nil, err
+	}
+	if made {
+		s.announce()
 	}
 	return claimed, nil
 }

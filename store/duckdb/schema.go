@@ -20,6 +20,7 @@ var migrations = []string{
 	CREATE TABLE _pinflow.generations (generation VARCHAR NOT NULL, tables VARCHAR NOT NULL, views VARCHAR NOT NULL, made_at TIMESTAMPTZ NOT NULL);
 	CREATE TABLE _pinflow.progress (generation VARCHAR NOT NULL, topic VARCHAR NOT NULL, "partition" INTEGER NOT NULL,
 		next_offset BIGINT NOT NULL, period BIGINT NOT NULL);`,
+	`CREATE TABLE _pinflow.topics (topic VARCHAR NOT NULL, topic_id VARCHAR NOT NULL);`,
 }
 
 // migrate brings the store's own tables to this version.

@@ -123,9 +123,47 @@ func openTopics(ctx context.Context, j *journal, objects pinflow.Objects, p *pin
 		if err != nil {
 			return 0, err
 		}
+		if err := checkEnds(ctx, j, kept); err != nil {
+			return 0, err
+		}
 		length = kept.PeriodLength()
 	}
 	return length, nil
+}
+
+// checkEnds refuses a journal whose log ends before the lake does. Posts would be given offsets of which the lake has other records already, and
+// never get there.
+func checkEnds(ctx context.Context, j *journal, kept *lake.Topic) error {
+	ends, err := kept.Ends(ctx)
+	if err != nil {
+		return err
+	}
+	topic, err := j.Topic(ctx, kept.Topic) // after the lake: its end is not before that of what the lake has of it
+	if err != nil {
+		return err
+	}
+	for _, b := range topic.Partitions {
+		if end := ends[b.Partition].End; end > b.End {
+			return &pinflow.Error{Op: "open topic", On: pinflow.TopicPartition{Topic: kept.Topic, Partition: b.Partition}.String(), Kind: pinflow.OutOfRange,
+				Err:  fmt.Errorf("the journal's log ends at %d, the lake at %d: the journal has lost records or is another one", b.End, end),
+				Hint: "Restore the journal, or use another lake."}
+		}
+	}
+	return nil
+}
+
+// bindTopics holds the store to the topics whose records it counts.
+func bindTopics(ctx context.Context, j *journal, store *duckdb.Store, p *pinflow.Plan) error {
+	for _, name := range topicsOf(p) {
+		topic, err := j.Topic(ctx, name)
+		if err != nil {
+			return err
+		}
+		if err := store.Bind(ctx, topic); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // groupOf names a consumer group: those who write to the same place share the partitions, all others see every one.

@@ -28,18 +28,22 @@ func (r retention) run(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		counted, err := r.positions(ctx)
-		if err != nil {
+		if err := r.once(ctx); err != nil && ctx.Err() == nil {
 			return err
-		}
-		freed, err := r.trim(ctx, floors(r.lakeEnds(), counted))
-		if err != nil && ctx.Err() == nil {
-			return err
-		}
-		if freed > 0 {
-			r.log.Info("the journal has deleted what the lake holds and the metrics have counted", "bytes", freed)
 		}
 	}
+}
+
+func (r retention) once(ctx context.Context) error {
+	counted, err := r.positions(ctx)
+	if err != nil {
+		return err
+	}
+	freed, err := r.trim(ctx, floors(r.lakeEnds(), counted))
+	if freed > 0 {
+		r.log.Info("the journal has deleted what the lake holds and the metrics have counted", "bytes", freed)
+	}
+	return err
 }
 
 // floors are the offsets from which on the journal is still needed. A partition that one of

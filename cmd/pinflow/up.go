@@ -114,8 +114,10 @@ func (u *up) open(ctx context.Context) (err error) {
 	if u.journal, err = openJournal(ctx, &u.Settings, u.log, u.metrics, &u.closers); err != nil {
 		return err
 	}
-	u.period, err = openTopics(ctx, u.journal, u.objects, u.plan, pinflow.PeriodLength(u.LogPeriod))
-	return err
+	if u.period, err = openTopics(ctx, u.journal, u.objects, u.plan, pinflow.PeriodLength(u.LogPeriod)); err != nil {
+		return err
+	}
+	return bindTopics(ctx, u.journal, u.store, u.plan)
 }
 
 // run starts the stages, sinks first, and stops them, sources first.

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -34,6 +35,9 @@ func (s *Web) await(ctx context.Context, after []pinflow.Position, timeout time.
 		case <-changed:
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-s.hub.ctx.Done():
+			return &pinflow.Error{Op: "wait until the record is counted", On: missing.String(), Kind: pinflow.Unavailable,
+				Err: errors.New("this Pinflow is stopping"), Hint: "The record is in the journal: ask again when Pinflow is up."}
 		case <-late.C:
 			return &pinflow.Error{Op: "wait until the record is counted", On: missing.String(), Kind: pinflow.Unavailable,
 				Err:  fmt.Errorf("after %s, records before offset %d are", timeout, at[missing.TopicPartition].NextOffset),

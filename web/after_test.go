@@ -117,6 +117,17 @@ func TestAwaitEndsWithItsRequest(t *testing.T) {
 	})
 }
 
+func TestAwaitEndsWithClose(t *testing.T) {
+	bubble(t, func(t *testing.T, s *Web, _ *fakeStore) {
+		start := time.Now()
+		time.AfterFunc(time.Second, s.Close)
+		err := s.await(t.Context(), []pinflow.Position{at(0, 1000)}, time.Minute)
+		if took := time.Since(start); pinflow.KindOf(err) != pinflow.Unavailable || took != time.Second {
+			t.Errorf("after %s: %v", took, err)
+		}
+	})
+}
+
 func TestAfterOverHTTP(t *testing.T) {
 	s := serve(t, 3, nil)
 	status, header, body := s.get(t, "/api/metrics/totals?after=t:0:3&timeout=1ms")

@@ -130,6 +130,6 @@ func (s *Web) Register(mux *http.ServeMux, api huma.API) {
 	s.registerPage(mux)
 }
 
-// Close ends all event streams and what feeds them, and refuses new ones. Tell the HTTP server
-// (RegisterOnShutdown), which otherwise waits for them.
+// Close ends all event streams and what feeds them, and refuses new ones; who waits for a record to be
+// counted is told so at once. Tell the HTTP server (RegisterOnShutdown), which otherwise waits for them.
 func (s *Web) Close() { s.hub.close() }

@@ -37,6 +37,9 @@ func (c *metricCmd) Run(ctx context.Context, t terminal) error {
 	if c.Limit < 0 {
 		return usageError{errors.New("--limit can't be negative")}
 	}
+	if c.Name == "" && (c.Where != "" || c.Order != "" || c.Limit > 0 || len(c.After) > 0) {
+		return usageError{errors.New("--where, --order, --limit and --after need a metric's name")}
+	}
 	return c.ask(ctx, t, func(api client.Client) error {
 		if c.Name == "" {
 			return c.list(ctx, t, api)

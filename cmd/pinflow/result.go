@@ -17,11 +17,7 @@ func printResult(w io.Writer, output string, r *pinflow.Result) error {
 	case "csv":
 		return web.WriteCSV(w, r)
 	}
-	columns := make([]string, len(r.Columns))
-	for i, c := range r.Columns {
-		columns[i] = c.Name
-	}
-	return printTable(w, columns, r.Rows, exactFor(r.Positions))
+	return printTable(w, r.Columns, r.Rows, exactFor(r.Positions))
 }
 
 // exactFor says of which records rows are exact.

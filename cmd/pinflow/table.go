@@ -10,29 +10,32 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/pinflow/pinflow"
 )
 
 // maxCell is how many characters of a value a table shows.
 const maxCell = 60
 
 // printTable prints rows for people: numbers to the right, below a line with their number and what else is to be said.
-func printTable(w io.Writer, columns []string, rows [][]any, more string) error {
+func printTable(w io.Writer, columns []pinflow.Column, rows [][]any, more string) error {
 	cells, numeric := make([][]string, len(rows)), make([]bool, len(columns))
-	widths := make([]int, len(columns))
-	for c, name := range columns {
-		widths[c], numeric[c] = utf8.RuneCountInString(name), true
+	widths, names := make([]int, len(columns)), make([]string, len(columns))
+	for c, column := range columns {
+		names[c], numeric[c] = oneLine(column.Name), true
+		widths[c] = utf8.RuneCountInString(names[c])
 	}
 	for r, row := range rows {
 		cells[r] = make([]string, len(columns))
 		for c := range columns {
-			text, isNumber := cell(row[c])
+			text, isNumber := cell(row[c], columns[c].Type)
 			cells[r][c] = text
 			numeric[c] = numeric[c] && (isNumber || row[c] == nil)
 			widths[c] = max(widths[c], utf8.RuneCountInString(text))
 		}
 	}
 	var b bytes.Buffer
-	line(&b, columns, widths, numeric)
+	line(&b, names, widths, numeric)
 	rules := make([]string, len(columns))
 	for c := range rules {
 		rules[c] = strings.Repeat("─", widths[c])
@@ -47,25 +50,24 @@ func printTable(w io.Writer, columns []string, rows [][]any, more string) error 
 }
 
 func line(b *bytes.Buffer, texts []string, widths []int, right []bool) {
+	var l strings.Builder
 	for c, text := range texts {
 		pad := strings.Repeat(" ", widths[c]-utf8.RuneCountInString(text))
 		if c > 0 {
-			b.WriteString("  ")
+			l.WriteString("  ")
 		}
-		switch {
-		case right[c]:
-			b.WriteString(pad + text)
-		case c == len(texts)-1:
-			b.WriteString(text)
-		default:
-			b.WriteString(text + pad)
+		if right[c] {
+			l.WriteString(pad + text)
+		} else {
+			l.WriteString(text + pad)
 		}
 	}
+	b.WriteString(strings.TrimRight(l.String(), " "))
 	b.WriteByte('\n')
 }
 
-// cell returns a value's text on one line, and whether it is a number. NULL is empty.
-func cell(v any) (text string, isNumber bool) {
+// cell returns the text of a value of the given type on one line, and whether it is a number. NULL is empty.
+func cell(v any, typ string) (text string, isNumber bool) {
 	switch v := v.(type) {
 	case nil:
 		return "", false
@@ -74,7 +76,9 @@ func cell(v any) (text string, isNumber bool) {
 	case string:
 		text = v
 	case time.Time:
-		text = v.UTC().Format("2006-01-02T15:04:05.000Z")
+		if text = v.UTC().Format("2006-01-02T15:04:05.000Z"); typ == "DATE" {
+			text = v.Format(time.DateOnly)
+		}
 	case []byte:
 		if text = string(v); !utf8.Valid(v) {
 			text = base64.StdEncoding.EncodeToString(v)
@@ -86,6 +90,11 @@ func cell(v any) (text string, isNumber bool) {
 		}
 		text = string(raw)
 	}
+	return oneLine(text), false
+}
+
+// oneLine is a text without control characters, cut where it would be too long.
+func oneLine(text string) string {
 	text = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return ' '
@@ -95,5 +104,5 @@ func cell(v any) (text string, isNumber bool) {
 	if utf8.RuneCountInString(text) > maxCell {
 		text = string([]rune(text)[:maxCell-1]) + "…"
 	}
-	return text, false
+	return text
 }

@@ -15,10 +15,34 @@ import (
 func Engine(t *testing.T, open func(t testing.TB, p *pinflow.Plan) pinflow.LiveEngine) {
 	for _, c := range Cases(t) {
 		t.Run(c.Name, func(t *testing.T) {
-			for _, size := range []int{0, 1, 60, 400} {
+			for _, size := range []int{0, 1, 60, 250} {
 				t.Run(fmt.Sprint(size), func(t *testing.T) { testSplits(t, &c, uint64(size), size, open) })
 			}
+			if c.Name != "shipped" { // the others have all its types and more
+				t.Run("Large", func(t *testing.T) { testLarge(t, &c, open) })
+			}
 		})
+	}
+}
+
+// testLarge compares a batch of more records than a vector of DuckDB or a thread takes at a time with small ones.
+func testLarge(t *testing.T, c *Case, open func(t testing.TB, p *pinflow.Plan) pinflow.LiveEngine) {
+	const size = 4500
+	r := rand.New(rand.NewPCG(size, 8))
+	log := NewLog(c, r, size)
+	engine := open(t, c.Plan)
+	whole, small := NewTables(t, c.Plan), NewTables(t, c.Plan)
+	refineAll(t, c.Plan, engine, Split(log, r, size), whole)
+	refineAll(t, c.Plan, engine, Split(log, r, 500), small)
+	countsAddUp(t, c, log, whole)
+	sameTables(t, c.Plan, "in batches of up to 500, and whole", small, whole)
+}
+
+func sameTables(t testing.TB, p *pinflow.Plan, how string, got, want *Tables) {
+	t.Helper()
+	for i := range p.Tables {
+		name := p.Tables[i].Name
+		same(t, name+" "+how, got.Merged(name), want.Merged(name))
 	}
 }
 
@@ -38,10 +62,7 @@ func testSplits(t *testing.T, c *Case, seed uint64, size int, open func(t testin
 			whole = tables
 			continue
 		}
-		for i := range c.Plan.Tables {
-			name := c.Plan.Tables[i].Name
-			same(t, fmt.Sprintf("%s in batches of up to %d, and whole", name, most), tables.Merged(name), whole.Merged(name))
-		}
+		sameTables(t, c.Plan, fmt.Sprintf("in batches of up to %d, and whole", most), tables, whole)
 		if t.Failed() {
 			t.Fatalf("seed %d, %d records, batches of up to %d", seed, size, most)
 		}

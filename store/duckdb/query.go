@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/pinflow/pinflow"
@@ -45,8 +46,10 @@ func (s *Store) query(ctx context.Context, q pinflow.Query) (*pinflow.Result, er
 		return nil, tooSlow(ctx, op, on, context.Cause(ctx))
 	}
 	ctx, leave := s.crowd.join(ctx)
+	var watching sync.WaitGroup
+	defer watching.Wait() // or it would use the instance after Close
 	defer leave()
-	go s.watch(ctx)
+	watching.Go(func() { s.watch(ctx) })
 	result, err := s.read(ctx, q)
 	if err != nil && ctx.Err() != nil {
 		return nil, tooSlow(ctx, op, on, err)

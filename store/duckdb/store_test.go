@@ -195,3 +195,20 @@ func TestClosedStoreRefuses(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestNothingRunsAfterClose opens the file again and again: whatever still used it would keep others out.
+func TestNothingRunsAfterClose(t *testing.T) {
+	p := newPlace(t, duckdb.Options{})
+	for range 30 {
+		s := small(t, p)
+		if _, err := s.Query(t.Context(), pinflow.Query{SQL: "SELECT 1"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if n := p.instance.File.Stats().OpenConnections + p.instance.DB.Stats().OpenConnections; n != 0 {
+			t.Fatalf("%d connections are open", n)
+		}
+	}
+}

@@ -27,7 +27,7 @@ lint: ## gofmt, go vet and staticcheck
 	$(GO) tool staticcheck ./...
 
 .PHONY: bench
-bench: ## the benchmarks of bench/RESULTS.md, each beside its peer in one run
+bench: build ## the benchmarks of bench/RESULTS.md, each beside its peer in one run
 	$(GO) test -run '^$$' -bench . -benchtime 5s -timeout 60m ./bench/...
 
 .PHONY: soak

@@ -56,7 +56,7 @@ func openJournal(ctx context.Context, s *config.Settings, log *slog.Logger, metr
 		brokers = []string{j.broker.Addr()}
 	}
 	j.addr = brokers[0]
-	j.Journal, err = kafka.Open(ctx, kafka.Options{Brokers: brokers, Log: log, Metrics: metrics})
+	j.Journal, err = kafka.Open(ctx, kafka.Options{Brokers: brokers, Log: log, Metrics: metrics, FetchBytes: 8 << 20})
 	if err != nil {
 		return nil, err
 	}

@@ -104,6 +104,10 @@ func settings(o Options, dir string) []string {
 		"SET autoload_known_extensions = false",
 		"SET preserve_insertion_order = false",
 		// Who writes to the file says when it is checkpointed, so that no commit waits for it; this is for one who does not.
+		// What is freed goes back to the system soon: Memory does not count what the allocator keeps.
+		"SET allocator_flush_threshold = '8MiB'",
+		"SET allocator_bulk_deallocation_flush_threshold = '16MiB'",
+		"SET allocator_background_threads = true",
 		"SET wal_autocheckpoint = '256MiB'",
 	}
 	if o.Path != "" {

@@ -29,7 +29,9 @@ import (
 // record, starting anew again and again: so they take one another's turns all the time. Every offset ends in the same log
 // period in both places, which is that of the latest append time so far.
 func TestPeriodsAgree(t *testing.T) {
-	const rounds, perRound = 12, 40
+	const rounds, perRound = 8, 40
+	const pin = `{"index":1,"unique_id":"u","title":"t","description":"d","follower_count":"1k","tag_list":"a","is_image_or_video":"image","image_src":"s",` +
+		`"downloaded":1,"save_location":"Local save in /d","category":"art"}`
 	r := rand.New(rand.NewPCG(3, 14))
 	data := t.TempDir()
 	var clock atomic.Int64
@@ -94,7 +96,11 @@ func TestPeriodsAgree(t *testing.T) {
 		for range perRound {
 			now := clock.Add(int64(r.IntN(1500)) - 600)
 			floor = period.Of(now, floor)
-			receipts := j.Append(t.Context(), []pinflow.Draft{{Topic: source.Topic, Value: fmt.Appendf(nil, `{"index":%d,"unique_id":"u"}`, len(want))}})
+			value := pin
+			if r.IntN(3) == 0 {
+				value = `{"rejected":true}`
+			}
+			receipts := j.Append(t.Context(), []pinflow.Draft{{Topic: source.Topic, Value: []byte(value)}})
 			must(t, receipts[0].Err)
 			want = append(want, floor)
 		}
@@ -114,7 +120,7 @@ func TestPeriodsAgree(t *testing.T) {
 	inLake := map[int64]pinflow.Period{}
 	for o, err := range kept.Objects(t.Context()) {
 		must(t, err)
-		for line, err := range kept.Lines(t.Context(), o) {
+		for line, err := range kept.Read(t.Context(), o) {
 			must(t, err)
 			if p, twice := inLake[line.Offset]; twice {
 				t.Errorf("offset %d is in the lake twice, in %d and %d", line.Offset, p, o.Period)

@@ -132,6 +132,10 @@ func earlier(a, b time.Time) time.Time {
 // holdAll holds what was fetched of partitions that are still assigned.
 func (s *Stream) holdAll(runs []pinflow.Run) {
 	for _, run := range runs {
+		if pinflow.KindOf(run.Err) == pinflow.OutOfRange {
+			run.Err = &pinflow.Error{Op: "count", On: run.TopicPartition.String(), Kind: pinflow.OutOfRange, Err: run.Err,
+				Hint: "The journal has deleted records that are not counted yet, or has lost the end of its log. Give the store that has counted them, or restore the journal: a new store needs one that still has every record."}
+		}
 		s.mu.Lock()
 		p := s.parts[run.TopicPartition]
 		if p != nil {

@@ -33,7 +33,7 @@ func TestPartitionOutOfRangeStopsAlone(t *testing.T) {
 		<-time.After(time.Minute)
 		for _, p := range s.Partitions() {
 			if p.Partition == 1 {
-				if pinflow.KindOf(p.Err) != pinflow.OutOfRange || p.Next != 0 {
+				if pinflow.KindOf(p.Err) != pinflow.OutOfRange || pinflow.HintOf(p.Err) == "" || p.Next != 0 {
 					t.Errorf("partition 1: %+v, %v", p, p.Err)
 				}
 			} else if p.Err != nil || p.Next != p.End {

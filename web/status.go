@@ -33,6 +33,7 @@ type PartitionStatus struct {
 	Position
 	JournalEnd *int64 `json:"journal_end" doc:"The offset after the partition's last record; null if not known"`
 	Lag        *int64 `json:"lag" doc:"Records not counted yet; null if not known"`
+	Stopped    string `json:"stopped,omitempty" doc:"Why it is not counted any further, and what to do; absent while all is well"`
 }
 
 func (s *Web) status(w http.ResponseWriter, r *http.Request) error {
@@ -66,6 +67,14 @@ func (s *Web) readStatus(ctx context.Context) (Status, sample, error) {
 	st := Status{Pipeline: s.Plan.Pipeline, Generation: s.Plan.Generation, Ready: s.Ready() == nil}
 	bounds, known := s.bounds(ctx)
 	st.Partitions = partitions(at, bounds)
+	if s.Stopped != nil {
+		stopped := s.Stopped()
+		for i := range st.Partitions {
+			if p := &st.Partitions[i]; stopped[pinflow.TopicPartition{Topic: p.Topic, Partition: p.Partition}] != nil {
+				p.Stopped = stopped[pinflow.TopicPartition{Topic: p.Topic, Partition: p.Partition}].Error()
+			}
+		}
+	}
 	now := sample{at: time.Now(), end: -1}
 	var lag, end int64
 	for _, p := range st.Partitions {

@@ -28,7 +28,13 @@ func (j *fakeJournal) Topic(context.Context, string) (pinflow.Topic, error) {
 
 func TestStatus(t *testing.T) {
 	journal := &fakeJournal{ends: [2]int64{12, 105}}
-	s := serve(t, 10, func(o *Options) { o.Journal = journal; o.Ready = func() error { return errors.New("not yet") } })
+	s := serve(t, 10, func(o *Options) {
+		o.Journal = journal
+		o.Ready = func() error { return errors.New("not yet") }
+		o.Stopped = func() map[pinflow.TopicPartition]error {
+			return map[pinflow.TopicPartition]error{{Topic: "t", Partition: 1}: errors.New("it is gone")}
+		}
+	})
 	s.store.commit(0, func() { s.store.views["rejects"].Rows = make([][]any, 4) })
 	status := func() (st Status) {
 		t.Helper()
@@ -40,7 +46,7 @@ func TestStatus(t *testing.T) {
 	}
 	n := func(n int64) *int64 { return &n }
 	got := status()
-	want := []PartitionStatus{{Position{"t", 0, 10}, n(12), n(2)}, {Position{"t", 1, 100}, n(105), n(5)}}
+	want := []PartitionStatus{{Position{"t", 0, 10}, n(12), n(2), ""}, {Position{"t", 1, 100}, n(105), n(5), "it is gone"}}
 	if !reflect.DeepEqual(got.Partitions, want) || got.Counted != 110 || *got.Lag != 7 || got.Ready || got.Pipeline != "traffic" || got.History == nil {
 		t.Errorf("%+v", got)
 	}

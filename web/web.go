@@ -16,11 +16,12 @@ import (
 type Options struct {
 	Store   pinflow.StoreReader
 	Plan    *pinflow.Plan
-	Journal TopicReader                            // tells how far the store lags; nil: not shown
-	Ready   func() error                           // nil when posts are taken and reads answered; nil: always ready
-	Lake    func(ctx context.Context) (any, error) // what GET /api/lake shows as JSON; nil: no such route
-	Metrics *prometheus.Registry                   // shown at /metrics, and web's own are added to it; nil: a new one
-	Log     *slog.Logger                           // nil: nothing is logged
+	Journal TopicReader                             // tells how far the store lags; nil: not shown
+	Ready   func() error                            // nil when posts are taken and reads answered; nil: always ready
+	Stopped func() map[pinflow.TopicPartition]error // why partitions are not counted any further; nil: not known
+	Lake    func(ctx context.Context) (any, error)  // what GET /api/lake shows as JSON; nil: no such route
+	Metrics *prometheus.Registry                    // shown at /metrics, and web's own are added to it; nil: a new one
+	Log     *slog.Logger                            // nil: nothing is logged
 	Limits  Limits
 }
 

@@ -25,13 +25,15 @@ import (
 	"github.com/pinflow/pinflow/store/duckdb"
 )
 
+// aPin is a post that is accepted.
+const aPin = `{"index":1,"unique_id":"u","title":"t","description":"d","follower_count":"1k","tag_list":"a","is_image_or_video":"image","image_src":"s",` +
+	`"downloaded":1,"save_location":"Local save in /d","category":"art"}`
+
 // TestPeriodsAgree gives the broker a clock that runs and steps back, and has two writers fill one lake and two workers one store, each seeing every
 // record, starting anew again and again: so they take one another's turns all the time. Every offset ends in the same log
 // period in both places, which is that of the latest append time so far.
 func TestPeriodsAgree(t *testing.T) {
 	const rounds, perRound = 8, 40
-	const pin = `{"index":1,"unique_id":"u","title":"t","description":"d","follower_count":"1k","tag_list":"a","is_image_or_video":"image","image_src":"s",` +
-		`"downloaded":1,"save_location":"Local save in /d","category":"art"}`
 	r := rand.New(rand.NewPCG(3, 14))
 	data := t.TempDir()
 	var clock atomic.Int64
@@ -96,7 +98,7 @@ func TestPeriodsAgree(t *testing.T) {
 		for range perRound {
 			now := clock.Add(int64(r.IntN(1500)) - 600)
 			floor = period.Of(now, floor)
-			value := pin
+			value := aPin
 			if r.IntN(3) == 0 {
 				value = `{"rejected":true}`
 			}

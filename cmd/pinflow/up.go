@@ -79,7 +79,8 @@ type up struct {
 	period  pinflow.PeriodLength
 	store   *duckdb.Store
 	engine  *live.Engine
-	writer  atomic.Pointer[lake.Writer] // the one that runs
+	writer  atomic.Pointer[lake.Writer]     // the one that runs
+	workers []atomic.Pointer[refine.Stream] // those that run
 	parts   *supervisor
 }
 
@@ -129,9 +130,9 @@ func (u *up) run(ctx context.Context) error {
 	// What follows the sources is stopped by us, after them, not by the signal.
 	followers, stopFollowers := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopFollowers()
-	for n := range u.StreamWorkers {
-		worker := strconv.Itoa(n + 1)
-		u.parts.start(followers, "stream-"+worker, func(ctx context.Context) error { return u.stream(ctx, worker) })
+	u.workers = make([]atomic.Pointer[refine.Stream], u.StreamWorkers)
+	for n := range u.workers {
+		u.parts.start(followers, "stream-"+strconv.Itoa(n+1), func(ctx context.Context) error { return u.stream(ctx, n) })
 	}
 	u.parts.start(followers, "lake", u.lake)
 	if u.journal.broker != nil {
@@ -170,9 +171,9 @@ func (u *up) wait(ctx context.Context, s *server) error {
 	}
 }
 
-// stream is one worker of the live half.
-func (u *up) stream(ctx context.Context, worker string) error {
-	metrics := &registration{Registerer: prometheus.WrapRegistererWith(prometheus.Labels{"worker": worker}, u.metrics)}
+// stream is the n-th worker of the live half.
+func (u *up) stream(ctx context.Context, n int) error {
+	metrics := &registration{Registerer: prometheus.WrapRegistererWith(prometheus.Labels{"worker": strconv.Itoa(n + 1)}, u.metrics)}
 	defer metrics.drop()
 	s, err := refine.NewStream(refine.Options{
 		Journal: u.journal, Engine: u.engine, Store: u.store, Plan: u.plan, Period: u.period,
@@ -181,7 +182,23 @@ func (u *up) stream(ctx context.Context, worker string) error {
 	if err != nil {
 		return err
 	}
+	u.workers[n].Store(s)
 	return s.Run(ctx)
+}
+
+// stopped tells why partitions are not counted any further.
+func (u *up) stopped() map[pinflow.TopicPartition]error {
+	stopped := map[pinflow.TopicPartition]error{}
+	for n := range u.workers {
+		if s := u.workers[n].Load(); s != nil {
+			for _, p := range s.Partitions() {
+				if p.Err != nil {
+					stopped[p.TopicPartition] = p.Err
+				}
+			}
+		}
+	}
+	return stopped
 }
 
 // lake is the writer of the lake.
@@ -220,7 +237,7 @@ func (u *up) handler() (http.Handler, *web.Web, error) {
 		return nil, nil, err
 	}
 	in.Register(mux, api)
-	site, err := web.New(web.Options{Store: u.store, Plan: u.plan, Journal: u.journal, Lake: u.lakeStatus, Metrics: u.metrics, Log: u.log,
+	site, err := web.New(web.Options{Store: u.store, Plan: u.plan, Journal: u.journal, Lake: u.lakeStatus, Stopped: u.stopped, Metrics: u.metrics, Log: u.log,
 		Limits: web.Limits{SQLRows: u.SQLRows, SQLTime: u.SQLTime}})
 	if err != nil {
 		return nil, nil, err

@@ -28,8 +28,15 @@ function showStatus(s) {
   document.body.classList.toggle("empty", empty);
 }
 
-function showLag({ counted, lag, delay_seconds: delay }) {
+function showLag({ counted, lag, delay_seconds: delay, partitions }) {
   const fresh = $("fresh");
+  const stopped = partitions.find((p) => p.stopped);
+  if (stopped) {
+    fresh.dataset.tone = "bad";
+    fresh.textContent = "Stopped";
+    $("lag").textContent = `${stopped.topic}:${stopped.partition} is not counted any further; /api/status says why`;
+    return;
+  }
   if (lag === 0 && counted === 0) {
     fresh.dataset.tone = "";
     fresh.textContent = "–";

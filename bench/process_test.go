@@ -168,7 +168,7 @@ func BenchmarkReady(b *testing.B) {
 	r := startBinary(b, data)
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(float64(r.took.Milliseconds()), "empty-ms")
-	fill(b, r.info.Kafka, 1_200_000)
+	fill(b, r.info.Kafka, 900_000)
 	r.end(b, syscall.SIGINT)
 	r = startBinary(b, data)
 	b.ReportMetric(float64(r.took.Milliseconds()), "stopped-ms")

@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -28,5 +27,5 @@ func compare(b *testing.B, unit string, ours, peer func(time.Duration) float64) 
 	b.ReportMetric(mine[n/2], unit)
 	b.ReportMetric(theirs[n/2], "peer-"+unit)
 	b.ReportMetric(ratios[n/2], "ratio")
-	b.Log(fmt.Sprintf("ratios %.2f to %.2f", ratios[0], ratios[n-1]))
+	b.Logf("ratios %.2f to %.2f", ratios[0], ratios[n-1])
 }

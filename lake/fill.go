@@ -28,6 +28,8 @@ type partition struct {
 	committed int64 // what the group was told
 	logEnd    int64 // the journal's
 	reseek    bool  // the subscription must be moved to next
+	retryAt   time.Time     // but not before
+	delay     time.Duration // of the last retry after a fault of the journal; 0 once there are records again
 	attention bool  // a put has ended that Run has not looked at
 	leaving   bool  // no more records are taken
 	err       error // why it has stopped
@@ -57,6 +59,9 @@ func (w *Writer) takeRuns(ctx context.Context, sub pinflow.Subscription, runs []
 		}
 		if p != nil {
 			p.logEnd = max(p.logEnd, runs[i].End)
+			if len(runs[i].Records) > 0 {
+				p.delay = 0
+			}
 			w.take(ctx, sub, p, runs[i].Records)
 		}
 	}
@@ -194,8 +199,10 @@ func (w *Writer) journalFault(ctx context.Context, p *partition, fault error) {
 		p.next, p.logEnd = at, bounds.End
 		return
 	}
+	p.delay = min(max(2*p.delay, firstDelay), longDelay)
+	p.retryAt = time.Now().Add(p.delay)
 	w.metrics.failed(fault)
-	w.Log.Warn("lake: the journal gave an error; trying again", "partition", p.String(), "error", errors.Join(fault, err))
+	w.Log.Warn("lake: the journal gave an error; trying again", "partition", p.String(), "error", errors.Join(fault, err), "in", p.delay)
 }
 
 // handOver flushes what is in hand of p: it must be in the lake before p can be found to have stopped. It returns false if there

@@ -58,7 +58,7 @@ func (w *Writer) seek(ctx context.Context, sub pinflow.Subscription) {
 	w.mu.Lock()
 	offsets := map[pinflow.TopicPartition]int64{}
 	for tp, p := range w.parts {
-		if p.reseek {
+		if p.reseek && !time.Now().Before(p.retryAt) {
 			sub.Seek(tp, p.next)
 			p.reseek = false
 		}
@@ -73,13 +73,16 @@ func (w *Writer) seek(ctx context.Context, sub pinflow.Subscription) {
 	}
 }
 
-// flushDue starts the puts of the buffers that are full or old, and returns when the next will be due.
+// flushDue starts the puts of the buffers that are full or old, and returns when the next will be due, or a partition is to be asked for again.
 func (w *Writer) flushDue() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	now := time.Now()
 	due := now.Add(w.FlushAge)
 	for _, p := range w.parts {
+		if p.reseek && p.retryAt.Before(due) {
+			due = p.retryAt
+		}
 		if p.open == nil || p.putting != nil {
 			continue
 		}

@@ -4,6 +4,7 @@ package realtest
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 )
@@ -13,9 +14,24 @@ func Data(t testing.TB) string {
 	return folder(t, "PINFLOW_TEST_ROWS", "pins.ndjson", "real rows")
 }
 
-// Stack returns the folder of the scripts that install and start the real services.
-func Stack(t testing.TB) string {
-	return folder(t, "PINFLOW_TEST_STACK", "stack.sh", "real services")
+// Service installs or starts a real service (verb "install" or "start", which may be repeated) by its script
+// (kafka.sh, postgres.sh) and returns the script's path, for its other verbs.
+func Service(t testing.TB, script, verb string) string {
+	t.Helper()
+	path := filepath.Join(folder(t, "PINFLOW_TEST_STACK", "stack.sh", "real services"), script)
+	if out, err := exec.CommandContext(t.Context(), "bash", path, verb).CombinedOutput(); err != nil {
+		Missing(t, "%s %s: %v (set STACK_DIR to a folder that it can write to)\n%s", script, verb, err, out)
+	}
+	return path
+}
+
+// Missing skips the test, since what it needs is not at hand; in CI it fails it.
+func Missing(t testing.TB, format string, args ...any) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf(format, args...)
+	}
+	t.Skipf(format, args...)
 }
 
 func folder(t testing.TB, env, holds, what string) string {
@@ -25,10 +41,6 @@ func folder(t testing.TB, env, holds, what string) string {
 	if dir != "" && err == nil {
 		return dir
 	}
-	say := t.Skipf
-	if os.Getenv("CI") == "true" {
-		say = t.Fatalf
-	}
-	say("test of %s: set %s to the folder that holds %s to run it", what, env, holds)
+	Missing(t, "test of %s: set %s to the folder that holds %s to run it", what, env, holds)
 	return ""
 }

@@ -11,7 +11,7 @@
 //     next start), so a batch is stored as one of CreateTime whose times are all the append time, and becomes
 //     LogAppendTime on its way to the reader. See stamp.go and wire.go.
 //
-//   - Requests by which kfake would drop records that the lake does not hold yet (DeleteRecords, retention and
+//   - Requests by which kfake would drop records that the lake does not hold yet (DeleteRecords, DeleteTopics, retention and
 //     compaction by a topic's configs) are refused. Trim alone deletes, whole segments, and never the last of a
 //     partition: kfake would begin again at offset 0.
 //

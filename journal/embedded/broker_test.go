@@ -272,6 +272,9 @@ func TestRefused(t *testing.T) {
 	if !errors.Is(err, kerr.PolicyViolation) {
 		t.Errorf("deleting records: %v", err)
 	}
+	if _, err := admin.DeleteTopic(t.Context(), "kept"); !errors.Is(err, kerr.PolicyViolation) {
+		t.Errorf("deleting the topic: %v", err)
+	}
 	for config, value := range map[string]string{"retention.ms": "1", "retention.bytes": "0", "cleanup.policy": "compact", "message.timestamp.type": "CreateTime"} {
 		if _, err := admin.CreateTopic(t.Context(), 1, 1, map[string]*string{config: &value}, "made-"+config); !errors.Is(err, kerr.InvalidConfig) {
 			t.Errorf("creating a topic with %s=%s: %v", config, value, err)

@@ -16,6 +16,7 @@ import (
 func (b *Broker) control(ln *listener) {
 	b.controlProduce(ln)
 	b.cluster.ControlKey(int16(kmsg.DeleteRecords), b.refuseDeleteRecords)
+	b.cluster.ControlKey(int16(kmsg.DeleteTopics), b.refuseDeleteTopics)
 	b.cluster.ControlKey(int16(kmsg.CreateTopics), b.refuseCreateTopics)
 	b.cluster.ControlKey(int16(kmsg.CreatePartitions), b.refuseCreatePartitions)
 	b.cluster.ControlKey(int16(kmsg.AlterConfigs), b.refuseAlterConfigs)
@@ -95,6 +96,26 @@ func (b *Broker) refuseDeleteRecords(r kmsg.Request) (kmsg.Response, error, bool
 			t.Partitions = append(t.Partitions, p)
 		}
 		resp.Topics = append(resp.Topics, t)
+	}
+	return resp, nil, true
+}
+
+// refuseDeleteTopics does, too: with a topic all its records would go, and the next of that name would begin at offset 0.
+func (b *Broker) refuseDeleteTopics(r kmsg.Request) (kmsg.Response, error, bool) {
+	b.cluster.KeepControl()
+	req := r.(*kmsg.DeleteTopicsRequest)
+	resp := req.ResponseKind().(*kmsg.DeleteTopicsResponse)
+	refuse := func(name *string, id [16]byte) {
+		t := kmsg.NewDeleteTopicsResponseTopic()
+		t.Topic, t.TopicID, t.ErrorCode = name, id, kerr.PolicyViolation.Code
+		t.ErrorMessage = kmsg.StringPtr("the embedded journal deletes only what the lake holds")
+		resp.Topics = append(resp.Topics, t)
+	}
+	for _, name := range req.TopicNames {
+		refuse(&name, [16]byte{})
+	}
+	for _, t := range req.Topics {
+		refuse(t.Topic, t.TopicID)
 	}
 	return resp, nil, true
 }

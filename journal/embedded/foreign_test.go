@@ -17,21 +17,9 @@ import (
 	"github.com/pinflow/pinflow/journal/embedded"
 )
 
-// unavailable skips the test, or fails it in CI.
-func unavailable(t *testing.T, what string, err error, out []byte) {
-	t.Helper()
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("%s: %v\n%s", what, err, out)
-	}
-	t.Skipf("%s: %v", what, err)
-}
-
 // TestKafkaTools uses Kafka's own command line tools.
 func TestKafkaTools(t *testing.T) {
-	script := filepath.Join(realtest.Stack(t), "kafka.sh")
-	if out, err := exec.CommandContext(t.Context(), "bash", script, "install").CombinedOutput(); err != nil {
-		unavailable(t, "Kafka's tools cannot be installed", err, out)
-	}
+	script := realtest.Service(t, "kafka.sh", "install")
 	b := open(t, embedded.Options{})
 	j := connect(t, b)
 	run := func(stdin, class string, args ...string) string {
@@ -179,23 +167,12 @@ func TestKafkaPython(t *testing.T) {
 	}
 }
 
-// kafkaPython returns a Python that has kafka-python, installed once into the user's cache.
+// kafkaPython returns a Python that has kafka-python.
 func kafkaPython(t *testing.T) string {
 	t.Helper()
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		unavailable(t, "no cache for kafka-python", err, nil)
-	}
-	dir := filepath.Join(cache, "pinflow-test", "kafka-python")
-	python := filepath.Join(dir, "bin", "python")
-	if exec.Command(python, "-c", "import kafka").Run() == nil {
-		return python
-	}
-	if out, err := exec.CommandContext(t.Context(), "python3", "-m", "venv", dir).CombinedOutput(); err != nil {
-		unavailable(t, "no Python for kafka-python", err, out)
-	}
-	if out, err := exec.CommandContext(t.Context(), python, "-m", "pip", "install", "--quiet", "kafka-python").CombinedOutput(); err != nil {
-		unavailable(t, "kafka-python cannot be installed", err, out)
+	python := os.Getenv("PINFLOW_TEST_PYTHON")
+	if out, err := exec.CommandContext(t.Context(), python, "-c", "import kafka").CombinedOutput(); err != nil {
+		realtest.Missing(t, "test of kafka-python: set PINFLOW_TEST_PYTHON to a python that has it to run it: %v\n%s", err, out)
 	}
 	return python
 }

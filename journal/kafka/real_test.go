@@ -2,9 +2,7 @@ package kafka_test
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -18,29 +16,34 @@ import (
 	"github.com/pinflow/pinflow/journal/kafka"
 )
 
-// realKafka starts Kafka if it does not run, and returns its address.
-func realKafka(t *testing.T) string {
-	script := filepath.Join(realtest.Stack(t), "kafka.sh")
-	if out, err := exec.CommandContext(t.Context(), "bash", script, "start").CombinedOutput(); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("Kafka does not start: %v\n%s", err, out)
-		}
-		t.Skipf("Kafka does not start: %v", err)
-	}
-	return "127.0.0.1:19092"
+// realKafka starts Kafka if it does not run, and returns its address and the script that runs it.
+func realKafka(t *testing.T) (address, script string) {
+	return "127.0.0.1:19092", realtest.Service(t, "kafka.sh", "start")
 }
 
 // TestConformance holds Kafka itself to the promises of a journal.
 func TestConformance(t *testing.T) {
-	address := realKafka(t)
-	journaltest.Run(t, func(t testing.TB) journaltest.Env {
+	address, script := realKafka(t)
+	connect := func(t testing.TB) *kafka.Journal {
+		t.Helper()
 		j, err := kafka.Open(t.Context(), kafka.Options{Brokers: []string{address}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { j.Close() })
+		return j
+	}
+	journaltest.Run(t, func(t testing.TB) journaltest.Env {
 		return journaltest.Env{
-			Journal: j,
+			Journal: connect(t),
+			Restart: func(t testing.TB) journaltest.Journal {
+				for _, verb := range []string{"stop", "start"} {
+					if out, err := exec.CommandContext(t.Context(), "bash", script, verb).CombinedOutput(); err != nil {
+						t.Fatalf("kafka.sh %s: %v\n%s", verb, err, out)
+					}
+				}
+				return connect(t)
+			},
 			Trim: func(t testing.TB, tp pinflow.TopicPartition, before int64) int64 {
 				cl, err := kgo.NewClient(kgo.SeedBrokers(address))
 				if err != nil {
@@ -64,7 +67,7 @@ func TestConformance(t *testing.T) {
 
 // TestDescribe prints what Kafka's own tool does, to the letter.
 func TestDescribe(t *testing.T) {
-	address := realKafka(t)
+	address, script := realKafka(t)
 	j, err := kafka.Open(t.Context(), kafka.Options{Brokers: []string{address}})
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +75,7 @@ func TestDescribe(t *testing.T) {
 	defer j.Close()
 	tools := func(args ...string) string {
 		t.Helper()
-		cmd := exec.CommandContext(t.Context(), "bash", append([]string{filepath.Join(realtest.Stack(t), "kafka.sh"), "topics"}, args...)...)
+		cmd := exec.CommandContext(t.Context(), "bash", append([]string{script, "topics"}, args...)...)
 		out, err := cmd.Output()
 		if err != nil {
 			t.Fatal(err)

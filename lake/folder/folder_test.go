@@ -73,7 +73,7 @@ func TestNothingOutsideIsReached(t *testing.T) {
 	}
 	defer f.Close()
 	if err := os.Symlink(dir, filepath.Join(dir, "lake", "out")); err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	if r, err := f.Get(t.Context(), "out/secret"); err == nil {
 		t.Errorf("read %v through a symbolic link", r)

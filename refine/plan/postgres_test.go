@@ -26,13 +26,7 @@ type postgres struct {
 
 func newPostgres(t *testing.T) *postgres {
 	t.Helper()
-	p := &postgres{t: t, script: filepath.Join(realtest.Stack(t), "postgres.sh"), dir: t.TempDir(), schema: fmt.Sprintf("plan_test_%d", os.Getpid())}
-	if out, err := exec.CommandContext(t.Context(), "bash", p.script, "start").CombinedOutput(); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("PostgreSQL does not start: %v\n%s", err, out)
-		}
-		t.Skipf("PostgreSQL does not start (set STACK_DIR to a folder that its script can write to): %v\n%s", err, out)
-	}
+	p := &postgres{t: t, script: realtest.Service(t, "postgres.sh", "start"), dir: t.TempDir(), schema: fmt.Sprintf("plan_test_%d", os.Getpid())}
 	p.run("DROP SCHEMA IF EXISTS " + p.schema + " CASCADE; CREATE SCHEMA " + p.schema)
 	t.Cleanup(func() { p.run("DROP SCHEMA IF EXISTS " + p.schema + " CASCADE") })
 	return p

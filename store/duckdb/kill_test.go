@@ -83,11 +83,11 @@ func killAfter(t *testing.T, path string, commits int, later time.Duration) (tol
 	return told
 }
 
-// TestChild commits until it is killed.
+// TestChild is the child of TestKilledInCommit: it commits until it is killed. Run by itself, it does nothing.
 func TestChild(t *testing.T) {
 	path := os.Getenv(childVar)
 	if path == "" {
-		t.Skip("this is the child of TestKilledInCommit")
+		return // nobody's child
 	}
 	p := &place{path: path, options: duckdb.Options{Recent: 50, WAL: 64 << 10}}
 	s := p.open(t)

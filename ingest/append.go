@@ -31,9 +31,10 @@ func (in *Ingest) appendProblem(err error) problem.Problem {
 	return p
 }
 
-// appendKind is the kind of a receipt's error: a wait that ended is the journal's being slow.
+// appendKind is the kind of a receipt's error: a wait that ended is the journal's being slow, and a topic that has
+// gone is its fault, not that of who posts to a route that is there.
 func appendKind(err error) pinflow.Kind {
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || pinflow.KindOf(err) == pinflow.NotFound {
 		return pinflow.Unavailable
 	}
 	return pinflow.KindOf(err)

@@ -170,6 +170,18 @@ func TestJournalDown(t *testing.T) {
 	}
 }
 
+// TestTopicGone blames the journal, not the poster, who is to keep the record and send it again.
+func TestTopicGone(t *testing.T) {
+	j := newJournal(1)
+	j.fail = func(int, pinflow.Draft) error {
+		return &pinflow.Error{Op: "append", Kind: pinflow.NotFound, Hint: "Create the topic."}
+	}
+	got := post(t, start(t, ingest.Options{Journal: j})+"/note/", strings.NewReader(`{"id":"a","text":"b"}`))
+	if p := got.problem(t); p.Status != 503 || got.header.Get("Retry-After") == "" || p.Hint != "Create the topic." {
+		t.Errorf("answered %s", got.body)
+	}
+}
+
 // TestSlowClients has clients that send nothing, or next to nothing: they are told, and hold no room.
 func TestSlowClients(t *testing.T) {
 	const timeout = 100 * time.Millisecond

@@ -24,15 +24,15 @@ type partition struct {
 	open    *buffer // being filled
 	putting *buffer // on its way; what is behind it waits until it is known to be there
 
-	lakeEnd   int64 // the end of the last object seen in the lake
-	committed int64 // what the group was told
-	logEnd    int64 // the journal's
-	reseek    bool  // the subscription must be moved to next
+	lakeEnd   int64         // the end of the last object seen in the lake
+	committed int64         // what the group was told
+	logEnd    int64         // the journal's
+	reseek    bool          // the subscription must be moved to next
 	retryAt   time.Time     // but not before
 	delay     time.Duration // of the last retry after a fault of the journal; 0 once there are records again
-	attention bool  // a put has ended that Run has not looked at
-	leaving   bool  // no more records are taken
-	err       error // why it has stopped
+	attention bool          // a put has ended that Run has not looked at
+	leaving   bool          // no more records are taken
+	err       error         // why it has stopped
 }
 
 // takes tells whether p still takes records.

@@ -1,6 +1,8 @@
 package lake_test
 
 import (
+	"context"
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -85,6 +87,63 @@ func TestLakeThatGrowsBesideAWriter(t *testing.T) {
 		time.Sleep(time.Minute)
 		if at := ends(t, objects, "a"); at[0] != 20 || len(w.Stopped()) > 0 {
 			t.Errorf("the lake ends at %d; stopped: %v", at[0], w.Stopped())
+		}
+		if err := end(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// damaged is a journal in which a partition cannot be read, which each Seek finds out again.
+type damaged struct {
+	*laketest.Client
+	tp    pinflow.TopicPartition
+	tries *int
+}
+
+type damagedSubscription struct {
+	pinflow.Subscription
+	j    damaged
+	told bool
+}
+
+func (d damaged) Subscribe(ctx context.Context, group string, topics []string, a pinflow.Assignee) (pinflow.Subscription, error) {
+	s, err := d.Client.Subscribe(ctx, group, topics, a)
+	return &damagedSubscription{Subscription: s, j: d}, err
+}
+
+func (s *damagedSubscription) Poll(ctx context.Context, n int) ([]pinflow.Run, error) {
+	runs, err := s.Subscription.Poll(ctx, n)
+	if !s.told {
+		s.told = true
+		*s.j.tries++
+		runs = append(runs, pinflow.Run{TopicPartition: s.j.tp, Err: &pinflow.Error{Op: "read", Err: errors.New("it is damaged")}})
+	}
+	return runs, err
+}
+
+func (s *damagedSubscription) Seek(tp pinflow.TopicPartition, offset int64) {
+	s.told = s.told && tp != s.j.tp
+	s.Subscription.Seek(tp, offset)
+}
+
+// TestDamagedPartitionIsTriedSeldom keeps a partition that cannot be read from keeping the writer busy, while others go on.
+func TestDamagedPartitionIsTriedSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j, objects := laketest.NewJournal(1, 0), &laketest.Memory{}
+		j.Create("a", 2)
+		tries := 0
+		w, end := run(t, lake.Options{Journal: damaged{j.Client(), pinflow.TopicPartition{Topic: "a"}, &tries}, Objects: objects, Topics: []string{"a"}, FlushAge: time.Second})
+		for range 3000 {
+			post(j, "a", 1, 1)
+			time.Sleep(100 * time.Millisecond)
+		}
+		synctest.Wait()
+		if tries < 10 || tries > 40 {
+			t.Errorf("in five minutes it was tried %d times", tries)
+		}
+		if at := ends(t, objects, "a"); at[1] < 2900 {
+			t.Errorf("the lake ends at %d; stopped: %v", at[1], w.Stopped())
 		}
 		if err := end(); err != nil {
 			t.Error(err)

@@ -50,6 +50,9 @@ func (w assignee) Assigned(ctx context.Context, tps []pinflow.TopicPartition) (m
 			w.stop(p, err)
 		} else {
 			w.Log.Info("lake: partition resumed", "partition", tp.String(), "at", p.next)
+			if p.lakeEnd == 0 && p.next > 0 {
+				w.Log.Warn("lake: the journal has deleted the first records of the partition, the lake begins behind them", "partition", tp.String(), "at", p.next)
+			}
 		}
 	}
 	return offsets, nil

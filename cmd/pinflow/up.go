@@ -127,20 +127,20 @@ func (u *up) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	u.workers = make([]atomic.Pointer[refine.Stream], u.StreamWorkers)
+	handler, site, err := u.handler()
+	if err != nil {
+		return errors.Join(err, l.Close())
+	}
 	// What follows the sources is stopped by us, after them, not by the signal.
 	followers, stopFollowers := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopFollowers()
-	u.workers = make([]atomic.Pointer[refine.Stream], u.StreamWorkers)
 	for n := range u.workers {
 		u.parts.start(followers, "stream-"+strconv.Itoa(n+1), func(ctx context.Context) error { return u.stream(ctx, n) })
 	}
 	u.parts.start(followers, "lake", u.lake)
 	if u.journal.broker != nil {
 		u.parts.start(followers, "retention", retention{u.journal.broker.Trim, u.lakeEnds, u.store.Positions, u.log}.run)
-	}
-	handler, site, err := u.handler()
-	if err != nil {
-		return errors.Join(err, l.Close())
 	}
 	server := serve(l, handler, u.log, site.Close)
 	err = u.lock.Update(datalock.Info{HTTP: server.url(), Kafka: u.journal.addr})

@@ -88,7 +88,7 @@ func (s *Web) model(w http.ResponseWriter, r *http.Request) error {
 
 func (s *Web) rejects(w http.ResponseWriter, r *http.Request) error {
 	table := pinflow.RejectsTable()
-	newest := []pinflow.Order{{Column: "rejected_at", Descending: true}, {Column: "model"}, {Column: "topic"}, {Column: "partition"}, {Column: "offset"}}
+	newest := []pinflow.Order{{Column: "rejected_at", Descending: true}, {Column: "topic"}, {Column: "partition"}, {Column: "offset", Descending: true}, {Column: "model"}}
 	return s.someRows(w, r, "rejects", grammar{view: table.Name, columns: table.Keys}, newest)
 }
 

@@ -38,7 +38,7 @@ func TestParametersBecomeAQuery(t *testing.T) {
 		{"/api/models/cars", pinflow.Query{View: "cars", Limit: 100, Order: []pinflow.Order{column("_partition"), column("_offset")}}},
 		{"/api/models/cars?order=_offset+desc&limit=10000", pinflow.Query{View: "cars", Limit: 10000, Order: []pinflow.Order{desc("_offset"), column("_partition")}}},
 		{"/api/rejects?topic=t", pinflow.Query{View: "rejects", Limit: 100, Filter: []pinflow.Condition{{Column: "topic", Op: "=", Value: "t"}},
-			Order: []pinflow.Order{desc("rejected_at"), column("model"), column("topic"), column("partition"), column("offset")}}},
+			Order: []pinflow.Order{desc("rejected_at"), column("topic"), column("partition"), desc("offset"), column("model")}}},
 	} {
 		path := strings.ReplaceAll(c.path, ">", "%3E")
 		if status, _, body := s.get(t, path); status != 200 && !strings.Contains(c.path, "from=") {

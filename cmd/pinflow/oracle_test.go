@@ -56,7 +56,7 @@ func newOracle(t testing.TB, posts []posted) *oracle {
 		if raw.PosterName != nil && *raw.PosterName != "User Info Error" {
 			c.poster = *raw.PosterName
 		}
-		if raw.Tags != "N,o, ,T,a,g,s, ,A,v,a,i,l,a,b,l,e" {
+		if raw.Tags != "" && raw.Tags != "N,o, ,T,a,g,s, ,A,v,a,i,l,a,b,l,e" {
 			c.tags = strings.Split(raw.Tags, ",")
 		}
 		o.pins = append(o.pins, c)

@@ -26,11 +26,13 @@ func (s *Stream) rewind(ctx context.Context, sub pinflow.Subscription) error {
 		return ctx.Err()
 	case err != nil && passing(err):
 		s.failed("read positions", err)
-		s.lose(lost, firstDelay)
+		s.lose(lost, min(firstDelay<<min(s.unread, 20), longDelay))
+		s.unread++
 		return nil
 	case err != nil:
 		return err
 	}
+	s.unread = 0
 	for _, p := range s.found(lost, at) {
 		sub.Seek(p.TopicPartition, at[p.TopicPartition].NextOffset)
 		s.Log.Info("live: partition goes on", "partition", p.String(), "at", at[p.TopicPartition].NextOffset)

@@ -67,6 +67,7 @@ type Stream struct {
 	Options
 	metrics *metrics
 	ctx     context.Context // that of Run
+	unread  int             // how often in a row positions could not be read again; of the goroutine of Run
 
 	mu      sync.Mutex
 	parts   map[pinflow.TopicPartition]*partition // those assigned

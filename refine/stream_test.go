@@ -230,6 +230,31 @@ func TestEndsWhileTheStoreIsAway(t *testing.T) {
 	})
 }
 
+// TestBrokenStoreIsAskedSeldom: a store that takes nothing any more is tried ever more seldom, and for ever.
+func TestBrokenStoreIsAskedSeldom(t *testing.T) {
+	calm(t, 1, func(t *testing.T, w *world) {
+		_, stop := w.start(refine.Options{})
+		defer stop()
+		<-time.After(time.Second)
+		w.journal.rebalance(t.Context(), w.r2(), false)
+		w.settle()
+		var asked atomic.Int32
+		w.store.fail = func() (error, error) {
+			asked.Add(1)
+			return &pinflow.Error{Op: "commit", Kind: pinflow.Internal}, nil
+		}
+		w.append(5)
+		<-time.After(10 * time.Minute)
+		if n := asked.Load(); n < 30 || n > 80 {
+			t.Errorf("asked %d times in ten minutes", n)
+		}
+		w.store.fail = func() (error, error) { return nil, nil }
+		<-time.After(time.Minute)
+		w.settle()
+		w.check()
+	})
+}
+
 func TestInvalidStoreEndsTheWorker(t *testing.T) {
 	calm(t, 1, func(t *testing.T, w *world) {
 		s, err := refine.NewStream(refine.Options{Journal: w.journal, Engine: w.engine, Store: foreign{w.store}, Plan: somePlan})

@@ -230,5 +230,5 @@ func (s *Store) CheckCurrent(ctx context.Context, generation string) error {
 	}
 	return &pinflow.Error{Op: "open store", On: s.file, Kind: pinflow.Exists,
 		Err:  fmt.Errorf("the definition has changed: its generation is %s, the store's metrics are of %s", generation, current),
-		Hint: "Give another --store, which is filled from the start of the journal, or start with the definition that the store was made with."}
+		Hint: "Give another --store, which counts what the journal still holds from its start if nothing has been deleted there, or start with the definition that the store was made with."}
 }

@@ -16,12 +16,9 @@ import (
 	"github.com/pinflow/pinflow"
 	"github.com/pinflow/pinflow/emulate"
 	"github.com/pinflow/pinflow/internal/duck"
-	"github.com/pinflow/pinflow/journal/embedded"
 	"github.com/pinflow/pinflow/journal/kafka"
-	"github.com/pinflow/pinflow/pipelines"
 	"github.com/pinflow/pinflow/refine"
 	live "github.com/pinflow/pinflow/refine/duckdb"
-	"github.com/pinflow/pinflow/refine/plan"
 	store "github.com/pinflow/pinflow/store/duckdb"
 )
 
@@ -49,14 +46,7 @@ func BenchmarkLive(b *testing.B) {
 // liveDefinition is the shipped definition with rows kept or not, and with all metrics or one.
 func liveDefinition(b *testing.B, rows, metric string) (*pinflow.Definition, *pinflow.Plan) {
 	b.Helper()
-	files, err := pipelines.Shipped(pipelines.Default)
-	if err != nil {
-		b.Fatal(err)
-	}
-	d, faults := pipelines.Load(files, pipelines.Default)
-	if len(faults) > 0 {
-		b.Fatal(faults)
-	}
+	d := shipped(b)
 	d.Models[0].Rows = rows
 	for _, m := range d.Metrics {
 		if m.Name == metric {
@@ -64,29 +54,13 @@ func liveDefinition(b *testing.B, rows, metric string) (*pinflow.Definition, *pi
 			break
 		}
 	}
-	p, faults, err := plan.Compile(b.Context(), d)
-	if err != nil || len(faults) > 0 {
-		b.Fatal(faults, err)
-	}
-	return d, p
+	return d, compile(b, d)
 }
 
 // journalOf is a broker with n pins in the plan's topic.
 func journalOf(b *testing.B, p *pinflow.Plan, n int) (*kafka.Journal, string) {
 	b.Helper()
-	broker, err := embedded.Open(b.Context(), embedded.Options{Dir: b.TempDir(), Listen: "127.0.0.1:0"})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = broker.Close() })
-	j, err := kafka.Open(b.Context(), kafka.Options{Brokers: []string{broker.Addr()}})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = j.Close() })
-	if _, err := j.EnsureTopic(b.Context(), p.Sources[0].Topic, 1); err != nil {
-		b.Fatal(err)
-	}
+	j, addr := newJournal(b, p)
 	pins := emulate.Pins(1, 20_000)
 	drafts := make([]pinflow.Draft, len(pins))
 	for i, v := range pins {
@@ -99,7 +73,7 @@ func journalOf(b *testing.B, p *pinflow.Plan, n int) (*kafka.Journal, string) {
 			}
 		}
 	}
-	return j, broker.Addr()
+	return j, addr
 }
 
 // counting ends a worker when a number of records is committed.

@@ -21,44 +21,7 @@ import (
 	"github.com/pinflow/pinflow"
 	"github.com/pinflow/pinflow/emulate"
 	"github.com/pinflow/pinflow/ingest"
-	"github.com/pinflow/pinflow/journal/embedded"
-	"github.com/pinflow/pinflow/journal/kafka"
-	"github.com/pinflow/pinflow/pipelines"
-	"github.com/pinflow/pinflow/refine/plan"
 )
-
-// newJournal starts an embedded broker, which syncs before it acknowledges, with the topics of the shipped definition.
-func newJournal(b *testing.B) (*kafka.Journal, string, *pinflow.Plan) {
-	b.Helper()
-	files, err := pipelines.Shipped(pipelines.Default)
-	if err != nil {
-		b.Fatal(err)
-	}
-	d, faults := pipelines.Load(files, pipelines.Default)
-	if len(faults) > 0 {
-		b.Fatal(faults)
-	}
-	p, faults, err := plan.Compile(b.Context(), d)
-	if err != nil || len(faults) > 0 {
-		b.Fatal(faults, err)
-	}
-	broker, err := embedded.Open(b.Context(), embedded.Options{Dir: b.TempDir(), Listen: "127.0.0.1:0"})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = broker.Close() })
-	j, err := kafka.Open(b.Context(), kafka.Options{Brokers: []string{broker.Addr()}})
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = j.Close() })
-	for _, s := range p.Sources {
-		if _, err := j.EnsureTopic(b.Context(), s.Topic, s.Partitions); err != nil {
-			b.Fatal(err)
-		}
-	}
-	return j, broker.Addr(), p
-}
 
 // pinflowHandler is ingest as the process serves it.
 func pinflowHandler(b *testing.B, j pinflow.Appender, p *pinflow.Plan) http.Handler {
@@ -227,7 +190,8 @@ const rounds = 5
 func BenchmarkAckedPosts(b *testing.B) {
 	for _, connections := range []int{32, 256} {
 		b.Run(strconv.Itoa(connections), func(b *testing.B) {
-			j, broker, p := newJournal(b)
+			p := compile(b, shipped(b))
+			j, broker := newJournal(b, p)
 			ours, peer := serve(b, pinflowHandler(b, j, p)), serve(b, bareHandler(b, broker, p.Sources[0].Topic))
 			bodies := emulate.Pins(1, 5000)
 			compare(b, "posts/s", func(d time.Duration) float64 { return hammer(b, ours, "application/json", connections, bodies, d) },
@@ -238,7 +202,8 @@ func BenchmarkAckedPosts(b *testing.B) {
 
 // BenchmarkBulk: NDJSON of 10,000 records a post. Target: 0.5 of a loop that only splits the lines.
 func BenchmarkBulk(b *testing.B) {
-	j, broker, p := newJournal(b)
+	p := compile(b, shipped(b))
+	j, broker := newJournal(b, p)
 	ours, peer := serve(b, pinflowHandler(b, j, p)), serve(b, bareLines(b, broker, p.Sources[0].Topic))
 	const size = 10_000
 	bulk := [][]byte{bytes.Join(emulate.Pins(1, size), []byte("\n"))}

@@ -96,6 +96,12 @@ func TestPoison(t *testing.T) {
 		taken[name] = status == http.StatusOK
 		records[name] = appendOne(value)
 	}
+	if status := postOne(t, p.info.HTTP+"/pin/", []byte(strings.Repeat("[", 5<<20)+strings.Repeat("]", 5<<20))); status != http.StatusMultiStatus {
+		t.Errorf("10 MB of nesting, which is a bulk of one bad record: answered %d", status)
+	}
+	if status := postOne(t, p.info.HTTP+"/pin/", []byte(`{"index":`+strings.Repeat("[", 5<<20)+strings.Repeat("]", 5<<20)+"}")); status != http.StatusRequestEntityTooLarge {
+		t.Errorf("10 MB of nesting in a field: answered %d", status)
+	}
 	tombstone := appendOne(nil)
 	last := appendOne(neighbours[next])
 	command(t, "sql", "SELECT 1", "--http", p.info.HTTP, "--after", last.String())

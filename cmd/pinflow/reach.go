@@ -20,7 +20,7 @@ import (
 // holds the data, else the data themselves.
 type reader struct {
 	config.Places
-	DuckDBMemory config.Bytes `name:"duckdb-memory" help:"Memory that DuckDB may use before it spills to disk, when the data are at rest." default:"128MiB" env:"PINFLOW_DUCKDB_MEMORY" placeholder:"SIZE" group:"Limits"`
+	DuckDBMemory config.Bytes `name:"duckdb-memory" help:"Memory that DuckDB may use before it spills to disk, when the data are at rest." default:"96MiB" env:"PINFLOW_DUCKDB_MEMORY" placeholder:"SIZE" group:"Limits"`
 	At           string       `name:"http" help:"Ask the Pinflow at this address. By default the running one that holds --data, or else the data at rest." placeholder:"URL"`
 	Output       string       `help:"table, json (an array of row objects) or csv." enum:"table,json,csv" default:"table" short:"o" placeholder:"FORMAT"`
 }

@@ -101,7 +101,7 @@ func (c *counting) Commit(ctx context.Context, d pinflow.Delta) error {
 func liveRate(b *testing.B, j *kafka.Journal, p *pinflow.Plan) float64 {
 	b.Helper()
 	dir := b.TempDir()
-	instance, err := duck.Open(b.Context(), duck.Options{Path: filepath.Join(dir, "store.duckdb"), Dir: filepath.Join(dir, "spool")})
+	instance, err := duck.Open(b.Context(), duck.Options{Path: filepath.Join(dir, "store.duckdb"), Dir: filepath.Join(dir, "spool"), Memory: 96 << 20})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -18,6 +18,9 @@ build: ## build bin/pinflow (needs Go and gcc)
 
 .PHONY: test
 test: ## all tests; those of real rows and services need PINFLOW_TEST_ROWS and PINFLOW_TEST_STACK (see README)
+	@test -n "$$PINFLOW_TEST_ROWS" || echo "Tests of real rows are skipped: set PINFLOW_TEST_ROWS to the folder of pins.ndjson to run them."
+	@test -n "$$PINFLOW_TEST_STACK" || echo "Tests of real services are skipped: set PINFLOW_TEST_STACK to the folder of stack.sh to run them."
+	@test -n "$$PINFLOW_TEST_PYTHON" || echo "Tests of kafka-python are skipped: set PINFLOW_TEST_PYTHON to a Python that has it to run them."
 	$(GO) test -timeout 20m ./...
 
 .PHONY: lint
@@ -31,5 +34,5 @@ bench: build ## the benchmarks of bench/RESULTS.md, each beside its peer in one 
 	$(GO) test -run '^$$' -bench . -benchtime 5s -timeout 60m ./bench/...
 
 .PHONY: soak
-soak: ## the kill test with more rounds: SEEDS=200 make soak
-	PINFLOW_SEEDS=$${SEEDS:-200} $(GO) test -timeout 4h -run 'TestKill' ./cmd/pinflow
+soak: ## the tests by seeds with more of them: SEEDS=200 make soak
+	PINFLOW_SEEDS=$${SEEDS:-200} $(GO) test -count=1 -timeout 4h -run 'TestKill|TestSimulation' ./cmd/pinflow ./lake

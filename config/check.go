@@ -113,9 +113,6 @@ func (t *Timing) faults(func(string) bool) []error {
 			faults = append(faults, err)
 		}
 	}
-	if t.SealGrace < 0 {
-		faults = append(faults, fault("seal-grace", t.SealGrace.String(), "a period can't be sealed before its end", "Use 5m, or 0s for no grace."))
-	}
 	if t.LakeFlush < 10*time.Millisecond {
 		faults = append(faults, fault("lake-flush", t.LakeFlush.String(), "that is less than it takes to write an object", "Use 60s, or 1s to see records in the lake soon."))
 	}

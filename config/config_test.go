@@ -77,7 +77,7 @@ func TestDefaults(t *testing.T) {
 	want := Settings{
 		Places:  Places{Journal: "embedded:", Data: "./pinflow-data"},
 		Listen:  Listen{HTTP: "127.0.0.1:8000", KafkaListen: "127.0.0.1:9092"},
-		Timing:  Timing{SealGrace: 5 * time.Minute, LakeFlush: time.Minute},
+		Timing:  Timing{LakeFlush: time.Minute},
 		Limits:  Limits{MaxRecord: 1 << 20, MaxBulk: 64 << 20, IngestMemory: 128 << 20, LakeMemory: 32 << 20, DuckDBMemory: 96 << 20, JournalRetention: 512 << 20, SQLRows: 10_000, SQLTime: 30 * time.Second},
 		Logging: Logging{LogFormat: "text"},
 	}
@@ -123,7 +123,7 @@ func TestEverySettingHasOneName(t *testing.T) {
 	}
 	values := map[string]string{
 		"journal": "kafka://a:1", "lake": "s3://b", "store": "postgres://h/d", "http": "127.0.0.1:1", "kafka-listen": "localhost:2", "log-period": "1h", "sql-rows": "7",
-		"log-format": "json", "log-level": "debug", "seal-grace": "1s", "lake-flush": "2s", "sql-time": "3s", "max-record": "2MiB",
+		"log-format": "json", "log-level": "debug", "lake-flush": "2s", "sql-time": "3s", "max-record": "2MiB",
 	}
 	for _, s := range settings {
 		if want := "PINFLOW_" + strings.ToUpper(strings.ReplaceAll(s.Name, "-", "_")); !slices.Equal(s.Tag.Envs, []string{want}) {
@@ -182,7 +182,7 @@ http: 127.0.0.1:8001
 log_period: 1h
 max-bulk: lots
 
-seal-grace: 5
+sql-time: 5
 journal: [a, b]
 store:
 log-format: xml
@@ -197,7 +197,7 @@ kafka-listen: {a: b}
 	}
 	for _, want := range []string{
 		`pinflow.yaml:2: there is no setting "lake-flsh" (Did you mean lake-flush?)`, `pinflow.yaml:4: there is no setting "log_period" (Did you mean log-period?)`,
-		"pinflow.yaml:5: max-bulk: ", "pinflow.yaml:7: seal-grace: ", "pinflow.yaml:8: journal must have one value", "pinflow.yaml:9: store must have one value",
+		"pinflow.yaml:5: max-bulk: ", "pinflow.yaml:7: sql-time: ", "pinflow.yaml:8: journal must have one value", "pinflow.yaml:9: store must have one value",
 		`pinflow.yaml:10: log-format: "xml" is none of text, json`, "pinflow.yaml:11: log-level: ", `pinflow.yaml:12: there is no setting "whatever" (pinflow up --help lists the settings.)`,
 		"pinflow.yaml:13: sql-rows: ", "pinflow.yaml:14: kafka-listen must have one value",
 	} {
@@ -226,12 +226,12 @@ kafka-listen: {a: b}
 // TestCheckTellsEveryFault: one line for each, with what to do.
 func TestCheckTellsEveryFault(t *testing.T) {
 	_, err := parse(t, "", nil, "up", "--journal=embeded:", "--lake=lake", "--store=mysql://h/d", "--data=", "--http=0.0.0.0:8000", "--kafka-listen=9092", "--log-period=7h",
-		"--seal-grace=-1s", "--lake-flush=0s", "--max-record=1", "--max-bulk=0", "--ingest-memory=0", "--lake-memory=0", "--duckdb-memory=1MiB", "--journal-retention=1", "--sql-rows=0", "--sql-time=0s")
+		"--lake-flush=0s", "--max-record=1", "--max-bulk=0", "--ingest-memory=0", "--lake-memory=0", "--duckdb-memory=1MiB", "--journal-retention=1", "--sql-rows=0", "--sql-time=0s")
 	if pinflow.KindOf(err) != pinflow.Invalid {
 		t.Fatal(err)
 	}
 	lines := strings.Split(err.Error(), "\n")
-	if lines[0] != "read the settings: 17 faults:" || len(lines) != 18 {
+	if lines[0] != "read the settings: 16 faults:" || len(lines) != 17 {
 		t.Error(err)
 	}
 	for _, line := range lines[1:] {

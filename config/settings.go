@@ -62,7 +62,6 @@ type Listen struct {
 // Timing is when things happen.
 type Timing struct {
 	LogPeriod time.Duration `help:"How long a log period is: whole seconds that divide a day. It is fixed when the lake is made; by default the lake's, a day for a new one." env:"PINFLOW_LOG_PERIOD" placeholder:"DURATION" example:"24h" group:"Timing"`
-	SealGrace time.Duration `help:"How long after its end a log period is sealed, at the earliest." default:"5m" env:"PINFLOW_SEAL_GRACE" placeholder:"DURATION" group:"Timing"`
 	LakeFlush time.Duration `help:"How long a record waits, at the most, before it is written to the lake." default:"60s" env:"PINFLOW_LAKE_FLUSH" placeholder:"DURATION" group:"Timing"`
 }
 

@@ -8,7 +8,7 @@ import (
 
 // idle are the settings without effect on a command that takes them with others; its help leaves them out.
 var idle = map[string][]string{
-	"lake":         {"store", "http", "seal-grace", "max-record", "max-bulk", "ingest-memory", "duckdb-memory", "sql-rows", "sql-time"},
+	"lake":         {"store", "http", "max-record", "max-bulk", "ingest-memory", "duckdb-memory", "sql-rows", "sql-time"},
 	"metric":       {"journal", "lake"},
 	"sql":          {"journal", "lake"},
 	"rejects list": {"journal", "lake"},

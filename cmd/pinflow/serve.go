@@ -21,7 +21,7 @@ type server struct {
 	done chan error
 }
 
-// listen takes the address at once, so that a taken one is an error before anything else is done.
+// listen takes the address before anything is served or started, so that a taken one is an error.
 func listen(ctx context.Context, addr string) (net.Listener, error) {
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", addr)

@@ -46,7 +46,7 @@ const aboutPost = `Takes one JSON object and answers with its receipt once the j
 What is kept is the object as posted, without the whitespace between its tokens. Fields that the schema does not name are kept too, unless it forbids them.
 
 503 means that the record is not known to be kept: send it again. An Idempotency-Key goes with the record as a header of that name; of a bulk each record gets the key, a slash and its index. ` +
-	`Nobody is kept from posting twice, but a model that keeps the first of each key can drop repetitions.`
+	`Nobody is kept from posting twice: what is sent twice counts twice.`
 
 // describe adds the operations to an OpenAPI document.
 func (in *Ingest) describe(api *huma.OpenAPI) {

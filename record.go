@@ -1,6 +1,7 @@
 package pinflow
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -40,6 +41,11 @@ type TopicPartition struct {
 
 // String formats as topic:partition.
 func (tp TopicPartition) String() string { return tp.Topic + ":" + strconv.Itoa(int(tp.Partition)) }
+
+// Compare orders by topic, then by partition number, for slices.SortFunc.
+func (tp TopicPartition) Compare(other TopicPartition) int {
+	return cmp.Or(cmp.Compare(tp.Topic, other.Topic), cmp.Compare(tp.Partition, other.Partition))
+}
 
 // Position is an offset in a partition. A receipt is the position of the record;
 // a reader's position is the offset of the next record it wants.

@@ -160,7 +160,7 @@ func (w assignee) Revoked(ctx context.Context, tps []pinflow.TopicPartition) {
 	for ctx.Err() == nil && w.flushing(leaving) {
 		w.await(ctx)
 	}
-	for _, tp := range slices.SortedFunc(maps.Keys(leaving), byName) {
+	for _, tp := range slices.SortedFunc(maps.Keys(leaving), pinflow.TopicPartition.Compare) {
 		if p := leaving[tp]; lost.Err() == nil && p.err == nil && p.inHand() && w.parts[tp] == p {
 			w.giveBack(p)
 		}

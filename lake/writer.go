@@ -1,7 +1,6 @@
 package lake
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -191,12 +190,8 @@ func (w *Writer) Stopped() map[pinflow.TopicPartition]error {
 func (w *Writer) stoppedBy() error {
 	stopped := w.Stopped()
 	var all []error
-	for _, tp := range slices.SortedFunc(maps.Keys(stopped), byName) {
+	for _, tp := range slices.SortedFunc(maps.Keys(stopped), pinflow.TopicPartition.Compare) {
 		all = append(all, stopped[tp])
 	}
 	return errors.Join(all...)
-}
-
-func byName(a, b pinflow.TopicPartition) int {
-	return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
 }

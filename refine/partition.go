@@ -1,7 +1,6 @@
 package refine
 
 import (
-	"cmp"
 	"slices"
 	"time"
 
@@ -124,8 +123,6 @@ func (s *Stream) sorted() []*partition {
 	for _, p := range s.parts {
 		all = append(all, p)
 	}
-	slices.SortFunc(all, func(a, b *partition) int {
-		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
-	})
+	slices.SortFunc(all, func(a, b *partition) int { return a.TopicPartition.Compare(b.TopicPartition) })
 	return all
 }

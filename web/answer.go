@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -104,12 +105,9 @@ func writeJSON(w http.ResponseWriter, v any) error {
 
 func sortedPositions(at map[pinflow.TopicPartition]pinflow.Progress) []Position {
 	all := make([]Position, 0, len(at))
-	for tp, p := range at {
-		all = append(all, Position{tp.Topic, tp.Partition, p.NextOffset})
+	for _, tp := range slices.SortedFunc(maps.Keys(at), pinflow.TopicPartition.Compare) {
+		all = append(all, Position{tp.Topic, tp.Partition, at[tp].NextOffset})
 	}
-	slices.SortFunc(all, func(a, b Position) int {
-		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
-	})
 	return all
 }
 

@@ -76,9 +76,5 @@ func printFaults(w io.Writer, faults []pinflow.Fault) {
 	for _, f := range faults {
 		fmt.Fprintln(w, f)
 	}
-	unit := "faults"
-	if len(faults) == 1 {
-		unit = "fault"
-	}
-	fmt.Fprintf(w, "%d %s\n", len(faults), unit)
+	fmt.Fprintln(w, count(len(faults), "fault"))
 }

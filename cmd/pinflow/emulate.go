@@ -9,7 +9,6 @@ import (
 	"github.com/pinflow/pinflow"
 	"github.com/pinflow/pinflow/emulate"
 	"github.com/pinflow/pinflow/internal/datalock"
-	"github.com/pinflow/pinflow/value"
 )
 
 // emulateCmd posts rows to a running Pinflow.
@@ -40,14 +39,25 @@ Examples:
 
 // Run posts until there is nothing left or ctx ends.
 func (c *emulateCmd) Run(ctx context.Context, t terminal) error {
-	rows, err := c.rows(ctx, t)
+	if c.Sequence != "" && c.Rows == "" {
+		return usageError{errors.New("--sequence needs --rows, the file whose rows it names")}
+	}
+	var source pinflow.PlannedSource
+	if c.Rows != "" || c.To == "" {
+		p, err := mustCompile(ctx, c.Pipeline, t.err)
+		if err != nil {
+			return err
+		}
+		source = p.Sources[0]
+	}
+	rows, err := c.rows(source.Columns)
 	if err != nil {
 		return err
 	}
 	if rows != nil {
 		defer rows.Close()
 	}
-	to, err := c.destination(ctx, t)
+	to, err := c.destination(source.Route)
 	if err != nil {
 		return err
 	}
@@ -64,17 +74,10 @@ func (c *emulateCmd) Run(ctx context.Context, t terminal) error {
 	return err
 }
 
-// rows opens the file that is to be posted; nil for made-up pins.
-func (c *emulateCmd) rows(ctx context.Context, t terminal) (emulate.Rows, error) {
+// rows opens the file that is to be posted, whose cells become what columns say if it is CSV; nil for made-up pins.
+func (c *emulateCmd) rows(columns []pinflow.Column) (emulate.Rows, error) {
 	if c.Rows == "" {
-		if c.Sequence != "" {
-			return nil, usageError{errors.New("--sequence needs --rows, the file whose rows it names")}
-		}
 		return nil, nil
-	}
-	columns, err := c.columns(ctx, t)
-	if err != nil {
-		return nil, err
 	}
 	if c.Sequence != "" {
 		return emulate.OpenSequence(c.Sequence, c.Rows, columns, !c.NoPauses)
@@ -82,22 +85,8 @@ func (c *emulateCmd) rows(ctx context.Context, t terminal) (emulate.Rows, error)
 	return emulate.OpenRows(c.Rows, columns)
 }
 
-// columns are what the cells of a CSV file are to become.
-func (c *emulateCmd) columns(ctx context.Context, t terminal) ([]pinflow.Column, error) {
-	p, err := mustCompile(ctx, c.Pipeline, t.err)
-	if err != nil {
-		return nil, err
-	}
-	source := p.Sources[0]
-	schema, faults := value.CompileSchema(source.SchemaFile, source.Schema)
-	if len(faults) > 0 {
-		printFaults(t.err, faults)
-		return nil, errFaults
-	}
-	return schema.Columns(), nil
-}
-
-func (c *emulateCmd) destination(ctx context.Context, t terminal) (string, error) {
+// destination is the URL to post to.
+func (c *emulateCmd) destination(route string) (string, error) {
 	if c.To != "" {
 		return withScheme(c.To), nil
 	}
@@ -109,11 +98,7 @@ func (c *emulateCmd) destination(ctx context.Context, t terminal) (string, error
 	if holder != nil && holder.HTTP != "" {
 		base = holder.HTTP
 	}
-	p, err := mustCompile(ctx, c.Pipeline, t.err)
-	if err != nil {
-		return "", err
-	}
-	return base + p.Sources[0].Route, nil
+	return base + route, nil
 }
 
 // emulate posts made-up pins to this process, for up --emulate.

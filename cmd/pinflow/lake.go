@@ -64,10 +64,7 @@ func (c *lakeCmd) Run(ctx context.Context, t terminal) (err error) {
 	if err != nil {
 		return err
 	}
-	w, err = lake.NewWriter(lake.Options{
-		Journal: j, Objects: objects, Topics: topicsOf(plan), PeriodLength: period,
-		Group: groupOf("lake", objects.String()), FlushAge: c.LakeFlush, Memory: int64(c.LakeMemory), Log: log, Metrics: metrics,
-	})
+	w, err = newWriter(&c.Settings, j, objects, plan, period, log, metrics)
 	if err != nil {
 		return err
 	}

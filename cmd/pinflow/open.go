@@ -166,6 +166,14 @@ func bindTopics(ctx context.Context, j *journal, store *duckdb.Store, p *pinflow
 	return nil
 }
 
+// newWriter makes a writer of the lake.
+func newWriter(s *config.Settings, j *journal, objects pinflow.Objects, p *pinflow.Plan, period pinflow.PeriodLength, log *slog.Logger, metrics prometheus.Registerer) (*lake.Writer, error) {
+	return lake.NewWriter(lake.Options{
+		Journal: j, Objects: objects, Topics: topicsOf(p), PeriodLength: period,
+		Group: groupOf("lake", objects.String()), FlushAge: s.LakeFlush, Memory: int64(s.LakeMemory), Log: log, Metrics: metrics,
+	})
+}
+
 // groupOf names a consumer group: those who write to the same place share the partitions, all others see every one.
 func groupOf(role, place string) string {
 	h := fnv.New64a()

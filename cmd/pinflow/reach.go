@@ -7,7 +7,6 @@ import (
 	"net/http"
 
 	"github.com/pinflow/pinflow"
-	"github.com/pinflow/pinflow/apidocs"
 	"github.com/pinflow/pinflow/config"
 	"github.com/pinflow/pinflow/internal/datalock"
 	"github.com/pinflow/pinflow/problem"
@@ -75,7 +74,7 @@ func (r *reader) atRest(ctx context.Context, t terminal, c *closers) (client.Cli
 	}
 	c.add(func() error { site.Close(); return nil })
 	mux := http.NewServeMux()
-	site.Register(mux, apidocs.New(mux, "Pinflow", version))
+	site.Register(mux, nil)
 	mux.Handle("/", problem.NotFound(mux))
 	return client.Client{Base: "http://data-at-rest", HTTP: &http.Client{Transport: inProcess{mux}}}, nil
 }

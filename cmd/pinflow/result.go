@@ -1,8 +1,8 @@
 package main
 
 import (
-	"cmp"
 	"io"
+	"maps"
 	"slices"
 
 	"github.com/pinflow/pinflow"
@@ -22,19 +22,12 @@ func printResult(w io.Writer, output string, r *pinflow.Result) error {
 
 // exactFor says of which records rows are exact.
 func exactFor(positions map[pinflow.TopicPartition]pinflow.Progress) string {
-	var all []pinflow.Position
-	for tp, p := range positions {
-		all = append(all, pinflow.Position{TopicPartition: tp, Offset: p.NextOffset})
-	}
-	slices.SortFunc(all, func(a, b pinflow.Position) int {
-		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
-	})
 	text := ""
-	for i, at := range all {
+	for i, tp := range slices.SortedFunc(maps.Keys(positions), pinflow.TopicPartition.Compare) {
 		if text += ", "; i == 0 {
 			text = ", exact for what lies before "
 		}
-		text += at.String()
+		text += pinflow.Position{TopicPartition: tp, Offset: positions[tp].NextOffset}.String()
 	}
 	return text
 }

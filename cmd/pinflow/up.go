@@ -1,16 +1,13 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strconv"
 	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -205,10 +202,7 @@ func (u *up) stopped() map[pinflow.TopicPartition]error {
 func (u *up) lake(ctx context.Context) error {
 	metrics := &registration{Registerer: u.metrics}
 	defer metrics.drop()
-	w, err := lake.NewWriter(lake.Options{
-		Journal: u.journal, Objects: u.objects, Topics: topicsOf(u.plan), PeriodLength: u.period,
-		Group: groupOf("lake", u.objects.String()), FlushAge: u.LakeFlush, Memory: int64(u.LakeMemory), Log: u.log, Metrics: metrics,
-	})
+	w, err := newWriter(&u.Settings, u.journal, u.objects, u.plan, u.period, u.log, metrics)
 	if err != nil {
 		return err
 	}
@@ -261,34 +255,4 @@ func (u *up) announce(url string) {
   store   %s
 Ctrl-C ends it and loses nothing.
 `, u.journal.addr, u.LakeURL(), u.StoreURL())
-}
-
-// lakeStatus is what GET /api/lake shows.
-func (u *up) lakeStatus(context.Context) (any, error) {
-	type partition struct {
-		pinflow.TopicPartition
-		End     int64  `json:"end"`
-		Stopped string `json:"stopped,omitempty"`
-	}
-	status := struct {
-		URL        string      `json:"url"`
-		Period     string      `json:"log_period"`
-		Partitions []partition `json:"partitions"`
-	}{URL: u.objects.String(), Period: time.Duration(u.period).String(), Partitions: []partition{}}
-	w := u.writer.Load()
-	if w == nil {
-		return status, nil
-	}
-	stopped := w.Stopped()
-	for tp, end := range w.Ends() {
-		p := partition{TopicPartition: tp, End: end}
-		if err := stopped[tp]; err != nil {
-			p.Stopped = err.Error()
-		}
-		status.Partitions = append(status.Partitions, p)
-	}
-	slices.SortFunc(status.Partitions, func(a, b partition) int {
-		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
-	})
-	return status, nil
 }

@@ -3,6 +3,7 @@ package refinetest
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -151,12 +152,5 @@ func (o *Oracle) Metric(name string) (rows [][]string, types []string) {
 
 // Partitions returns the log's partitions in order.
 func (l Log) Partitions() []pinflow.TopicPartition {
-	var all []pinflow.TopicPartition
-	for tp := range l {
-		all = append(all, tp)
-	}
-	slices.SortFunc(all, func(a, b pinflow.TopicPartition) int {
-		return cmp.Or(cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
-	})
-	return all
+	return slices.SortedFunc(maps.Keys(l), pinflow.TopicPartition.Compare)
 }

@@ -30,10 +30,25 @@ type ObjectInfo struct {
 	Size int64 // bytes as stored; 0 for a folder
 }
 
-// Objects is both halves.
+// ObjectReplacer changes what may change in a lake: what is derived from records, never records.
+type ObjectReplacer interface {
+	// Replace stores the object durably, in place of the one of that name if there is one. Readers see the one or the other, whole.
+	Replace(ctx context.Context, name string, content []byte) error
+	// Delete removes an object; it is no error if there is none.
+	Delete(ctx context.Context, name string) error
+}
+
+// LocalObjects are objects that lie in files of this machine, which others may read and must not change.
+type LocalObjects interface {
+	// Path returns the absolute path of an object's file, whether it exists or not.
+	Path(name string) string
+}
+
+// Objects is all of these.
 type Objects interface {
 	ObjectWriter
 	ObjectReader
+	ObjectReplacer
 	// String returns the URL of the place.
 	String() string
 }

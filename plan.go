@@ -9,6 +9,7 @@ type Plan struct {
 	Sources    []PlannedSource
 	Models     []PlannedModel
 	Metrics    []PlannedMetric
+	Reports    []PlannedReport
 	Tables     []Table // every table of a generation, in a fixed order
 	Views      []View  // the stable views, in the order in which they can be made
 }
@@ -17,7 +18,8 @@ type Plan struct {
 type PlannedSource struct {
 	Source
 	// Columns are the schema's properties as the cleaning SQL sees them; behind them the engine
-	// gives _partition INTEGER, _offset BIGINT, _timestamp TIMESTAMPTZ, _key VARCHAR and _headers.
+	// gives _partition INTEGER, _offset BIGINT, _timestamp TIMESTAMPTZ, _key VARCHAR and _headers. Behind
+	// these stands _home INTEGER for the compiler's own use: the partition in which the value of Key should lie.
 	Columns []Column
 }
 
@@ -40,9 +42,14 @@ type PlannedModel struct {
 	// has the reason in _reject. It is slower: for a batch that SQL has failed on.
 	Careful string
 	Table   string // the Table that holds its rows; "" if the store keeps none
-	Rows    string // "all", "recent" or "none"
-	Key     []string
-	Keep    string
+	Rows    string // "all", "recent" or "none": which rows the store keeps; of a model with a key, one per key ("all")
+	// Key makes the model an entity: of the rows with the same values in these columns, the one that Keep says counts.
+	// Rows with a NULL among them, and records outside their home partition, are rejected (SQL and Careful see to it).
+	Key  []string
+	Keep string // "latest" or "first" with a key: by the order of offsets, as all rows of a key lie in one partition
+	// Accepted counts the model's accepted rows, one per record, whether it has a key or not: its table has
+	// no keys and the one measure n.
+	Accepted Partial
 }
 
 // PlannedMetric is a metric: partials per (period, shard, dimensions), and how users see them merged.
@@ -54,9 +61,20 @@ type PlannedMetric struct {
 	Partials    []Partial
 }
 
+// PlannedReport is any SQL over the stable views.
+type PlannedReport struct {
+	Name        string
+	Description string
+	SQL         string // one SELECT in DuckDB's words, as it was written
+	Columns     []Column
+}
+
 // Partial fills one table. SQL is DuckDB text that reads the relation named by the model, which
 // here has the columns _period BIGINT (start, Unix ms) and _partition besides its own, and yields
 // _period, _partition (the shard), then the table's keys and measures in their order, grouped.
+//
+// A metric over a model with a key reads a relation that has _sign INTEGER too: each row that came to stand
+// for its key with 1, each row that it replaced with -1, both with the period of the record that caused it. Only Accepted reads rows as they were.
 type Partial struct {
 	Table string
 	SQL   string
@@ -69,17 +87,24 @@ type TableKind string
 const (
 	Partials TableKind = "partials" // mergeable rows per (_period, _shard, keys)
 	Rows     TableKind = "rows"     // a model's rows per (_topic, _partition, _offset)
+	Entities TableKind = "entities" // the row that stands for each key of a model with a key
 	Rejects  TableKind = "rejects"  // rejected records per (model, topic, partition, offset)
 )
 
 // Table is a table of a generation. Of kind Partials it has the columns _period BIGINT and
-// _shard INTEGER before Keys and Measures; of kind Rows _period BIGINT and _topic VARCHAR before the model's columns in Keys.
+// _shard INTEGER before Keys and Measures; of kind Rows and Entities _period BIGINT and _topic VARCHAR before the model's columns in Keys.
 type Table struct {
 	Name     string
 	Kind     TableKind
 	Model    string
 	Keys     []Column
 	Measures []Measure // empty for a set (count distinct) and for rows
+	// Signed means partials over a model with a key: all merges are Sum, and a row of zeros (or NULLs) is no row,
+	// neither to who reads nor in a comparison. A set is then a multiset: it has one measure, how often its value stands.
+	Signed bool     `json:",omitempty"`
+	Rows   string   `json:",omitempty"` // of kind Rows: "all" or "recent"
+	Key    []string `json:",omitempty"` // of kind Entities
+	Keep   string   `json:",omitempty"` // of kind Entities
 }
 
 // Measure is a partial value and how two of them merge.

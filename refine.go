@@ -31,6 +31,7 @@ type Delta struct {
 	Generation string
 	Advances   []Advance
 	Added      []Addition // by table; tables to which nothing is added may be left out
+	Changes    []Change   // by table of kind Entities
 	Close      func()     // frees what the relations hold; never nil
 }
 
@@ -46,6 +47,21 @@ type Advance struct {
 type Addition struct {
 	Table string
 	Rows  Relation
+}
+
+// Change is what a batch does to the rows of a model with a key. The store applies it in the transaction of the commit, behind the
+// fence: it looks up the rows that it holds of the keys in Rows, asks Deltas what the metrics over the model change by, adds that,
+// and then lets Rows stand: with keep latest the last one of each key, with keep first the first one of each key that it did not hold.
+type Change struct {
+	Table string
+	// Rows are accepted rows in the table's column order, per key in the order of their offsets. Of rows
+	// with the same key and period there is only the last (keep latest), of rows with the same key the first (keep first).
+	Rows Relation
+	// Before are the columns of the rows held that Deltas wants, the key's first.
+	Before []Column
+	// Deltas returns the signed partials, given the rows that the store holds of the keys in Rows, as Before. It
+	// can be called again if the commit is tried again.
+	Deltas func(ctx context.Context, held Relation) ([]Addition, error)
 }
 
 // Relation is rows that can be read once or more.

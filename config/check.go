@@ -116,6 +116,14 @@ func (t *Timing) faults(func(string) bool) []error {
 	if t.LakeFlush < 10*time.Millisecond {
 		faults = append(faults, fault("lake-flush", t.LakeFlush.String(), "that is less than it takes to write an object", "Use 60s, or 1s to see records in the lake soon."))
 	}
+	for _, wait := range []struct {
+		name  string
+		value time.Duration
+	}{{"seal-grace", t.SealGrace}, {"patience", t.Patience}} {
+		if wait.value < 0 {
+			faults = append(faults, fault(wait.name, wait.value.String(), "time does not run backwards", "Leave it out for the default; 0s is none."))
+		}
+	}
 	return faults
 }
 
@@ -126,7 +134,7 @@ func (l *Limits) faults(func(string) bool) []error {
 		value, least Bytes
 	}{
 		{"max-record", l.MaxRecord, 1 << 10}, {"max-bulk", l.MaxBulk, l.MaxRecord}, {"ingest-memory", l.IngestMemory, l.MaxRecord}, {"lake-memory", l.LakeMemory, 1 << 20},
-		{"duckdb-memory", l.DuckDBMemory, 32 << 20}, {"journal-retention", l.JournalRetention, 1 << 20},
+		{"duckdb-memory", l.DuckDBMemory, 32 << 20}, {"batch-memory", l.BatchMemory, 1 << 20}, {"journal-retention", l.JournalRetention, 1 << 20},
 	} {
 		if limit.value < limit.least {
 			faults = append(faults, fault(limit.name, limit.value.String(), "it is less than "+limit.least.String(), "Leave it out for the default."))

@@ -77,8 +77,8 @@ func TestDefaults(t *testing.T) {
 	want := Settings{
 		Places:  Places{Journal: "embedded:", Data: "./pinflow-data"},
 		Listen:  Listen{HTTP: "127.0.0.1:8000", KafkaListen: "127.0.0.1:9092"},
-		Timing:  Timing{LakeFlush: time.Minute},
-		Limits:  Limits{MaxRecord: 1 << 20, MaxBulk: 64 << 20, IngestMemory: 128 << 20, LakeMemory: 32 << 20, DuckDBMemory: 96 << 20, JournalRetention: 512 << 20, SQLRows: 10_000, SQLTime: 30 * time.Second},
+		Timing:  Timing{SealGrace: 5 * time.Minute, Patience: 5 * time.Minute, LakeFlush: time.Minute},
+		Limits:  Limits{MaxRecord: 1 << 20, MaxBulk: 64 << 20, IngestMemory: 128 << 20, LakeMemory: 32 << 20, DuckDBMemory: 96 << 20, BatchMemory: 24 << 20, JournalRetention: 512 << 20, SQLRows: 10_000, SQLTime: 30 * time.Second},
 		Logging: Logging{LogFormat: "text"},
 	}
 	if c.Up.Settings != want {
@@ -123,7 +123,7 @@ func TestEverySettingHasOneName(t *testing.T) {
 	}
 	values := map[string]string{
 		"journal": "kafka://a:1", "lake": "s3://b", "store": "postgres://h/d", "http": "127.0.0.1:1", "kafka-listen": "localhost:2", "log-period": "1h", "sql-rows": "7",
-		"log-format": "json", "log-level": "debug", "lake-flush": "2s", "sql-time": "3s", "max-record": "2MiB",
+		"log-format": "json", "log-level": "debug", "lake-flush": "2s", "seal-grace": "4s", "patience": "6s", "sql-time": "3s", "max-record": "2MiB",
 	}
 	for _, s := range settings {
 		if want := "PINFLOW_" + strings.ToUpper(strings.ReplaceAll(s.Name, "-", "_")); !slices.Equal(s.Tag.Envs, []string{want}) {

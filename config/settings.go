@@ -62,6 +62,8 @@ type Listen struct {
 // Timing is when things happen.
 type Timing struct {
 	LogPeriod time.Duration `help:"How long a log period is: whole seconds that divide a day. It is fixed when the lake is made; by default the lake's, a day for a new one." env:"PINFLOW_LOG_PERIOD" placeholder:"DURATION" example:"24h" group:"Timing"`
+	SealGrace time.Duration `help:"How long after its end a log period stays open, for records that the broker's clock stamps late and for clocks that differ." default:"5m" env:"PINFLOW_SEAL_GRACE" placeholder:"DURATION" group:"Timing"`
+	Patience  time.Duration `help:"How long the batch waits for a live half that is behind but goes on, so that there is something to compare with." default:"5m" env:"PINFLOW_PATIENCE" placeholder:"DURATION" group:"Timing"`
 	LakeFlush time.Duration `help:"How long a record waits, at the most, before it is written to the lake." default:"60s" env:"PINFLOW_LAKE_FLUSH" placeholder:"DURATION" group:"Timing"`
 }
 
@@ -72,6 +74,7 @@ type Limits struct {
 	IngestMemory     Bytes         `help:"Memory that all posts hold at a time." default:"128MiB" env:"PINFLOW_INGEST_MEMORY" placeholder:"SIZE" group:"Limits"`
 	LakeMemory       Bytes         `help:"Memory for records on their way to the lake." default:"32MiB" env:"PINFLOW_LAKE_MEMORY" placeholder:"SIZE" group:"Limits"`
 	DuckDBMemory     Bytes         `name:"duckdb-memory" help:"Memory that each DuckDB of the process may use before it spills to disk." default:"96MiB" env:"PINFLOW_DUCKDB_MEMORY" placeholder:"SIZE" group:"Limits"`
+	BatchMemory      Bytes         `help:"Memory for the records that the batch works on at a time. More makes fewer and larger Parquet files." default:"24MiB" env:"PINFLOW_BATCH_MEMORY" placeholder:"SIZE" group:"Limits"`
 	JournalRetention Bytes         `help:"How much log the embedded journal keeps of what is in the lake. More makes the start after a crash slower." default:"512MiB" env:"PINFLOW_JOURNAL_RETENTION" placeholder:"SIZE" group:"Limits"`
 	SQLRows          int           `name:"sql-rows" help:"The most rows of an answer to a query in SQL over HTTP." default:"10000" env:"PINFLOW_SQL_ROWS" placeholder:"N" group:"Limits"`
 	SQLTime          time.Duration `name:"sql-time" help:"The longest that such a query may take." default:"30s" env:"PINFLOW_SQL_TIME" placeholder:"DURATION" group:"Limits"`

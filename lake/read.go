@@ -14,11 +14,8 @@ import (
 	"github.com/pinflow/pinflow/value"
 )
 
-// Line is a record as the lake keeps it: with its value compact, and nil if it was empty.
-type Line struct {
-	pinflow.Record
-	Erased bool // only Topic, Partition and Offset are left
-}
+// Line is a record as the lake keeps it.
+type Line = pinflow.Line
 
 // Periods yields the log periods that have a folder, oldest first.
 func (t *Topic) Periods(ctx context.Context) iter.Seq2[pinflow.Period, error] {

@@ -2,7 +2,7 @@
 //
 // An object is a file of its name. It is written beside the objects, in .tmp, made durable, and then linked to
 // its name, which fails if the name is taken, whichever process took it: so no reader sees a part of
-// an object, and of two writers one wins. What has been put, seen or found to exist is not lost by a power cut: the
+// an object, and of two writers one wins. What may be replaced is renamed to its name instead. What has been put, seen or found to exist is not lost by a power cut: the
 // directories on the way to it have been synced.
 package folder
 
@@ -37,7 +37,10 @@ type Folder struct {
 	durable map[string]bool // directories whose own entries, up to the root, have been synced
 }
 
-var _ pinflow.Objects = (*Folder)(nil)
+var (
+	_ pinflow.Objects      = (*Folder)(nil)
+	_ pinflow.LocalObjects = (*Folder)(nil)
+)
 
 // OpenURL opens the folder that a URL of the form file:///path names. Another URL is an Invalid error.
 func OpenURL(text string) (*Folder, error) {

@@ -54,6 +54,37 @@ func (m *Memory) PutIfAbsent(ctx context.Context, name string, content []byte) (
 	return true, nil
 }
 
+// Replace implements pinflow.ObjectReplacer.
+func (m *Memory) Replace(ctx context.Context, name string, content []byte) error {
+	if err := CheckName("replace object", name); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return &pinflow.Error{Op: "replace object", On: name, Err: err}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.objects == nil {
+		m.objects = map[string][]byte{}
+	}
+	m.objects[name] = bytes.Clone(content)
+	return nil
+}
+
+// Delete implements pinflow.ObjectReplacer.
+func (m *Memory) Delete(ctx context.Context, name string) error {
+	if err := CheckName("delete object", name); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return &pinflow.Error{Op: "delete object", On: name, Err: err}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.objects, name)
+	return nil
+}
+
 // Get implements pinflow.ObjectReader.
 func (m *Memory) Get(ctx context.Context, name string) (io.ReadCloser, error) {
 	if err := CheckName("get object", name); err != nil {

@@ -26,6 +26,10 @@ func Objects(t *testing.T, open func(t testing.TB) pinflow.Objects) {
 		{"put and get", putAndGet},
 		{"one of many wins", oneOfManyWins},
 		{"readers see no part", readersSeeNoPart},
+		{"replace", replace},
+		{"readers see one or the other", readersSeeOneOrTheOther},
+		{"delete", deletes},
+		{"local files", localFiles},
 		{"not found", notFound},
 		{"list", list},
 		{"list ends early", listEndsEarly},
@@ -272,6 +276,12 @@ func badNames(t *testing.T, o pinflow.Objects) {
 		if _, err := o.Get(t.Context(), name); pinflow.KindOf(err) != pinflow.Invalid {
 			t.Errorf("get %q: %v", name, err)
 		}
+		if err := o.Replace(t.Context(), name, []byte("x")); pinflow.KindOf(err) != pinflow.Invalid {
+			t.Errorf("replace %q: %v", name, err)
+		}
+		if err := o.Delete(t.Context(), name); pinflow.KindOf(err) != pinflow.Invalid {
+			t.Errorf("delete %q: %v", name, err)
+		}
 	}
 	for info := range o.List(t.Context(), "", "") {
 		t.Errorf("%s was made", info.Name)
@@ -287,6 +297,15 @@ func contextEnded(t *testing.T, o pinflow.Objects) {
 	}
 	if _, err := o.Get(ctx, "a/b"); err == nil {
 		t.Error("a get went on")
+	}
+	if err := o.Replace(ctx, "a/b", nil); err == nil {
+		t.Error("a replacement went on")
+	}
+	if err := o.Delete(ctx, "a/b"); err == nil {
+		t.Error("a deletion went on")
+	}
+	if got := get(t, o, "a/b"); string(got) != "x" {
+		t.Errorf("it holds %q", got)
 	}
 	for info, err := range o.List(ctx, "", "") {
 		if err == nil {

@@ -106,6 +106,39 @@ func (p *Process) PutIfAbsent(ctx context.Context, name string, content []byte) 
 	return created, err
 }
 
+// Replace implements pinflow.ObjectReplacer.
+func (p *Process) Replace(ctx context.Context, name string, content []byte) error {
+	return p.change(ctx, func() error { return p.Objects.Replace(ctx, name, content) })
+}
+
+// Delete implements pinflow.ObjectReplacer.
+func (p *Process) Delete(ctx context.Context, name string) error {
+	return p.change(ctx, func() error { return p.Objects.Delete(ctx, name) })
+}
+
+// change does something, or says that it did not, or both.
+func (p *Process) change(ctx context.Context, do func() error) error {
+	f := p.fate()
+	if f.dead {
+		return f.err()
+	}
+	sleep(ctx, f.delay)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if f.wrong && f.how == 0 {
+		return f.err()
+	}
+	err := do()
+	if f.wrong {
+		return f.err()
+	}
+	if after := p.fate(); after.dead {
+		return after.err()
+	}
+	return err
+}
+
 // Get implements pinflow.ObjectReader.
 func (p *Process) Get(ctx context.Context, name string) (io.ReadCloser, error) {
 	f := p.fate()

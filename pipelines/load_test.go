@@ -1,6 +1,7 @@
 package pipelines_test
 
 import (
+	"fmt"
 	"io/fs"
 	"maps"
 	"strings"
@@ -55,6 +56,19 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+// TestKeys: one column or a list of them, the latest row unless told otherwise.
+func TestKeys(t *testing.T) {
+	for text, want := range map[string]string{"key: id": "[id] latest all", "key: [id, n]\n    keep: first": "[id n] first all", "key: id\n    keep: latest\n    rows: all": "[id] latest all", "key: []": "[]  all"} {
+		d, faults := pipelines.Load(files(map[string]string{"pipeline.yaml": goodPipeline + "    " + text + "\n"}), "p")
+		if len(faults) > 0 {
+			t.Fatal(text, faults)
+		}
+		if m := d.Models[0]; fmt.Sprintf("%v %s %s", m.Key, m.Keep, m.Rows) != want {
+			t.Errorf("%s: %+v", text, m)
+		}
+	}
+}
+
 func TestFaults(t *testing.T) {
 	for name, c := range map[string]struct {
 		changed map[string]string
@@ -80,13 +94,16 @@ func TestFaults(t *testing.T) {
 		"zero":    {map[string]string{"pipeline.yaml": strings.Replace(goodPipeline, "    key: id", "    partitions: 0", 1)}, []string{"p/pipeline.yaml:4: sources[0].partitions is not a whole number"}},
 		"files": {map[string]string{"schemas/sale.json": "absent", "models/sales.sql": "absent"},
 			[]string{"p/pipeline.yaml:3: there is no file schemas/sale.json", "p/pipeline.yaml:6: there is no file models/sales.sql"}},
-		"outside":    {map[string]string{"pipeline.yaml": strings.Replace(goodPipeline, "    key: id", "    schema: ../secret.json", 1)}, []string{"p/pipeline.yaml:4: ../secret.json is not a path inside"}},
-		"keys":       {map[string]string{"pipeline.yaml": strings.Replace(goodPipeline, "key: id", "key: other", 1)}, []string{`p/pipeline.yaml:4: the key "other" is no property`}},
-		"rows":       {map[string]string{"pipeline.yaml": goodPipeline + "    rows: some\n"}, []string{`p/pipeline.yaml:8: rows cannot be "some"`}},
-		"entities":   {map[string]string{"pipeline.yaml": goodPipeline + "    keep: latest\n    key: [id]\n"}, []string{"p/pipeline.yaml:9: models with a key are not possible yet"}},
-		"from":       {map[string]string{"pipeline.yaml": strings.Replace(goodPipeline, "from: sale", "from: nope", 1), "models/sales.sql": "absent"}, []string{`p/pipeline.yaml:7: there is no source "nope"`}},
-		"strays":     {map[string]string{"models/more.sql": "SELECT 1", "metrics/readme.md": "x", "metrics/.hidden": "x"}, []string{"p/metrics/readme.md: the folder metrics holds *.sql files only", "p/models/more.sql: no model of pipeline.yaml is named more"}},
-		"no metrics": {map[string]string{"metrics/totals.sql": "absent"}, []string{"p/metrics: the pipeline has no metrics"}},
+		"outside":            {map[string]string{"pipeline.yaml": strings.Replace(goodPipeline, "    key: id", "    schema: ../secret.json", 1)}, []string{"p/pipeline.yaml:4: ../secret.json is not a path inside"}},
+		"keys":               {map[string]string{"pipeline.yaml": strings.Replace(goodPipeline, "key: id", "key: other", 1)}, []string{`p/pipeline.yaml:4: the key "other" is no property`}},
+		"rows":               {map[string]string{"pipeline.yaml": goodPipeline + "    rows: some\n"}, []string{`p/pipeline.yaml:8: rows cannot be "some"`}},
+		"keep":               {map[string]string{"pipeline.yaml": goodPipeline + "    key: [id]\n    keep: last\n"}, []string{`p/pipeline.yaml:9: keep cannot be "last"`}},
+		"keep without a key": {map[string]string{"pipeline.yaml": goodPipeline + "    key: []\n    keep: latest\n"}, []string{"p/pipeline.yaml:9: the model has keep but no key"}},
+		"key's columns":      {map[string]string{"pipeline.yaml": goodPipeline + "    key: [id, ID, \"\"]\n"}, []string{`p/pipeline.yaml:8: key has "ID" twice`, `p/pipeline.yaml:8: key has a column without a name`}},
+		"rows of a key":      {map[string]string{"pipeline.yaml": goodPipeline + "    key: id\n    rows: recent\n"}, []string{`p/pipeline.yaml:9: rows of a model with a key cannot be "recent"`}},
+		"from":               {map[string]string{"pipeline.yaml": strings.Replace(goodPipeline, "from: sale", "from: nope", 1), "models/sales.sql": "absent"}, []string{`p/pipeline.yaml:7: there is no source "nope"`}},
+		"strays":             {map[string]string{"models/more.sql": "SELECT 1", "metrics/readme.md": "x", "metrics/.hidden": "x"}, []string{"p/metrics/readme.md: the folder metrics holds *.sql files only", "p/models/more.sql: no model of pipeline.yaml is named more"}},
+		"no metrics":         {map[string]string{"metrics/totals.sql": "absent"}, []string{"p/metrics: the pipeline has no metrics"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, faults := pipelines.Load(files(c.changed), "p")

@@ -109,19 +109,13 @@ func (l *loader) model(e entry, taken names) {
 	if !l.named(e, fields["name"], m.Name, taken) {
 		return
 	}
+	l.keyed(e, fields, &m)
 	if m.Rows == "" {
 		m.Rows = "all"
 	}
 	if !isOneOf(m.Rows, []string{"all", "recent", "none"}) {
 		fields["rows"].fault("rows cannot be "+quote(m.Rows), "Write all, recent or none.")
 		m.Rows = "all"
-	}
-	if m.Keep != "" && !isOneOf(m.Keep, []string{"latest", "first"}) {
-		fields["keep"].fault("keep cannot be "+quote(m.Keep), "Write latest or first.")
-	}
-	if len(m.Key) > 0 || m.Keep != "" {
-		place(fields, "key", place(fields, "keep", e)).fault("models with a key are not possible yet", "Leave key and keep out: the model keeps one row per record.")
-		m.Key, m.Keep = nil, ""
 	}
 	if !l.sources[m.From] {
 		place(fields, "from", e).fault("there is no source "+quote(m.From), "Name one of sources in from.")
@@ -131,6 +125,39 @@ func (l *loader) model(e entry, taken names) {
 	text, _ := l.read(file, pipelineFile, e.line)
 	m.File, m.SQL, m.Description = l.shown(file), text, firstComment(text)
 	l.def.Models = append(l.def.Models, m)
+}
+
+// keyed checks what makes a model an entity.
+func (l *loader) keyed(e entry, fields map[string]entry, m *pinflow.ModelScript) {
+	if len(m.Key) == 0 {
+		if m.Keep != "" {
+			fields["keep"].fault("the model has keep but no key", "Name the columns that make a row's key in key, or leave keep out: the model keeps one row per record.")
+			m.Keep = ""
+		}
+		return
+	}
+	seen := map[string]bool{}
+	for _, column := range m.Key {
+		name := strings.ToLower(column)
+		switch {
+		case column == "":
+			fields["key"].fault("key has a column without a name", "Name each of the key's columns once.")
+		case seen[name]:
+			fields["key"].fault("key has "+quote(column)+" twice", "Name each of the key's columns once.")
+		}
+		seen[name] = true
+	}
+	switch {
+	case m.Keep == "":
+		m.Keep = "latest"
+	case !isOneOf(m.Keep, []string{"latest", "first"}):
+		fields["keep"].fault("keep cannot be "+quote(m.Keep), "Write latest or first.")
+		m.Keep = "latest"
+	}
+	if m.Rows != "" && m.Rows != "all" {
+		place(fields, "rows", e).fault("rows of a model with a key cannot be "+quote(m.Rows), "Leave rows out: the row of each key is kept.")
+		m.Rows = "all"
+	}
 }
 
 // place is where to point when a field is at fault: the field, or its owner if it is left out.

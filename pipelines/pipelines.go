@@ -1,6 +1,6 @@
 // Package pipelines holds the definitions that ship with Pinflow and reads definitions from their files:
 //
-//	pipeline.yaml        name, sources (route, topic, JSON Schema, key) and models (from, rows)
+//	pipeline.yaml        name, sources (route, topic, JSON Schema, key) and models (from, key, keep, rows)
 //	schemas/<source>.json  unless the source names another file
 //	models/<model>.sql   cleaning: one SELECT over the source, row by row
 //	metrics/*.sql        the file's name is the metric's, its first comment the description

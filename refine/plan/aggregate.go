@@ -16,6 +16,7 @@ const sumDigits = 26
 // aggregate returns the value of an aggregate over a group, adding the partials that it needs.
 func (m *metric) aggregate(n node) value {
 	name, args, filter := n.function(), n.list("children"), m.filter(n)
+	extreme := slices.Contains([]string{"min", "max", "bool_and", "bool_or"}, name)
 	distinct := n.flag("distinct") && name != "min" && name != "max"
 	orders := n.child("order_bys").list("orders")
 	switch {
@@ -26,11 +27,11 @@ func (m *metric) aggregate(n node) value {
 	case distinct:
 		m.file.fault(n, mergeable, "%s(DISTINCT …) cannot be merged from partials", name)
 	case name == "count_star" || name == "count" && len(args) == 0:
-		return m.count("count(*)"+filter, "count")
+		return m.count("", filter, "count")
 	case len(args) != 1:
 		m.file.fault(n, mergeable, "the aggregate %s cannot be merged from partials", name)
 	case name == "count":
-		return m.count("count("+m.row(args[0])+")"+filter, "count_"+argName(args[0]))
+		return m.count(m.row(args[0]), filter, "count_"+argName(args[0]))
 	case name == "count_if" || name == "countif":
 		return m.countIf(args[0], filter)
 	case name == "sum":
@@ -40,8 +41,11 @@ func (m *metric) aggregate(n node) value {
 		if m.file.failed() {
 			return nothing()
 		}
-		counted := m.count("count("+m.row(args[0])+")"+filter, "count_"+argName(args[0]))
+		counted := m.count(m.row(args[0]), filter, "count_"+argName(args[0]))
 		return computed(total.number.over(counted.number))
+	case extreme && m.signed():
+		m.file.fault(n, "Write a report; or put the metric over a model without a key, where rows are never replaced.",
+			"%s over the model %s cannot be taken back when a row of it is replaced", name, m.model.Name)
 	case name == "min" || name == "bool_and":
 		return m.extreme(args[0], "min", pinflow.Min, filter)
 	case name == "max" || name == "bool_or":
@@ -52,12 +56,20 @@ func (m *metric) aggregate(n node) value {
 	return nothing()
 }
 
-// filter returns the text of FILTER (WHERE …), "" if there is none.
+// filter returns the condition of FILTER (WHERE …), "" if there is none.
 func (m *metric) filter(n node) string {
 	if f := n.child("filter"); f != nil {
-		return " FILTER (WHERE " + m.condition(f) + ")"
+		return m.condition(f)
 	}
 	return ""
+}
+
+// filtered is an aggregate over the rows for which the condition holds, "" for all.
+func filtered(aggregate, condition string) string {
+	if condition == "" {
+		return aggregate
+	}
+	return aggregate + " FILTER (WHERE " + condition + ")"
 }
 
 // argName is a name for what is aggregated.
@@ -68,14 +80,15 @@ func argName(n node) string {
 	return "expr"
 }
 
-func (m *metric) count(text, name string) value {
-	c := m.measure(text, name, "BIGINT", pinflow.Sum, true)
+// count counts the rows in which text is not NULL, all of them if it is "".
+func (m *metric) count(text, filter, name string) value {
+	c := m.measure(measure{text: m.counting(text, filter), counts: true}, name, "BIGINT", pinflow.Sum)
 	return stored(c, castTerm(c, "BIGINT"), "BIGINT", true)
 }
 
 // countIf is NULL, as in DuckDB, where there is no row or the condition is never known.
 func (m *metric) countIf(arg node, filter string) value {
-	c := m.measure("sum(CAST("+m.condition(arg)+" AS INTEGER))"+filter, "count_if_"+argName(arg), "HUGEINT", pinflow.Sum, false)
+	c := m.summed("CAST("+m.condition(arg)+" AS INTEGER)", filter, "count_if_", argName(arg), "HUGEINT")
 	return stored(c, castTerm(c, "HUGEINT"), "HUGEINT", true)
 }
 
@@ -109,7 +122,7 @@ func (m *metric) sum(n, arg node, filter string) value {
 	if from == "UBIGINT" {
 		typ = decimalType(0)
 	}
-	c := m.measure("sum("+text+")"+filter, "sum_"+argName(arg), typ, pinflow.Sum, false)
+	c := m.summed(text, filter, "sum_", argName(arg), typ)
 	return stored(c, castTerm(c, typ), typ, false)
 }
 
@@ -122,28 +135,27 @@ func (m *metric) extreme(arg node, name string, merge pinflow.Merge, filter stri
 		m.file.fault(arg, "Cast it to VARCHAR, or to a number that says its rank.", "what %s is of is an ENUM, whose order is lost when it is stored", name)
 		return nothing()
 	}
-	c := m.measure(name+"("+text+")"+filter, name+"_"+argName(arg), typ, merge, false)
+	c := m.measure(measure{text: filtered(name+"("+text+")", filter)}, name+"_"+argName(arg), typ, merge)
 	return stored(c, c, typ, false)
 }
 
 // measure returns the column of a partial value, which is added if it is not there yet.
-func (m *metric) measure(text, name, typ string, merge pinflow.Merge, counts bool) term {
-	i := slices.IndexFunc(m.measures, func(known measure) bool { return known.text == text })
+func (m *metric) measure(x measure, name, typ string, merge pinflow.Merge) term {
+	i := slices.IndexFunc(m.measures, func(known measure) bool { return known.text == x.text })
 	if i < 0 {
 		i = len(m.measures)
-		column := pinflow.Column{Name: m.unique(name), Type: typ}
-		m.measures = append(m.measures, measure{text, pinflow.Measure{Column: column, Merge: merge}, counts})
+		x.measure = pinflow.Measure{Column: pinflow.Column{Name: m.unique(name), Type: typ}, Merge: merge}
+		m.measures = append(m.measures, x)
 	}
 	return columnTerm(m.measures[i].measure.Name)
 }
 
-// countDistinct counts the rows of a set, one per distinct value; it has a table of its own.
+// countDistinct counts the values of a set, which has a table of its own.
 func (m *metric) countDistinct(arg node, filter string) value {
 	text, typ := m.storable(arg, "what is counted")
 	if m.file.failed() {
 		return nothing()
 	}
-	filter = strings.TrimSuffix(strings.TrimPrefix(filter, " FILTER (WHERE "), ")")
 	i := slices.IndexFunc(m.sets, func(s set) bool { return s.value == text && s.filter == filter })
 	if i < 0 {
 		i = len(m.sets)

@@ -105,7 +105,15 @@ func (c *compilation) source(s pinflow.Source) {
 	}
 	c.plan.Sources = append(c.plan.Sources, p)
 	c.sources[s.Name] = &p
-	if err := c.engine.createTable(s.Name, slices.Concat(p.Columns, engineColumns())); err != nil {
+	if i := slices.IndexFunc(p.Columns, func(col pinflow.Column) bool { return sameName(col.Name, homeColumn) }); i >= 0 {
+		c.faults = append(c.faults, pinflow.Fault{File: s.SchemaFile, Message: "the property " + p.Columns[i].Name + " of source " + s.Name + " has a name of Pinflow's own",
+			Hint: "Name it otherwise."})
+		c.broken[s.Name] = true
+		c.sources[s.Name] = &pinflow.PlannedSource{Source: s}
+		return
+	}
+	columns := slices.Concat(p.Columns, engineColumns(), []pinflow.Column{{Name: homeColumn, Type: "INTEGER"}})
+	if err := c.engine.createTable(s.Name, columns); err != nil {
 		c.fail(err)
 	}
 }
@@ -213,11 +221,14 @@ func (c *compilation) addModel(m *pinflow.PlannedModel) {
 	c.plan.Models = append(c.plan.Models, *m)
 	c.models[m.Name] = m
 	columns := append([]pinflow.Column{{Name: "_period", Type: "BIGINT"}}, m.Columns...)
+	if len(m.Key) > 0 {
+		columns = append(columns, pinflow.Column{Name: signColumn, Type: "INTEGER"})
+	}
 	if err := c.engine.createTable(m.Name, columns); err != nil {
 		c.fail(err)
 	}
+	c.plan.Tables = append(c.plan.Tables, modelTables(m)...)
 	if m.Table != "" {
-		c.plan.Tables = append(c.plan.Tables, pinflow.Table{Name: m.Table, Kind: pinflow.Rows, Model: m.Name, Keys: m.Columns})
 		c.plan.Views = append(c.plan.Views, rowsView(m.Table, m.Columns))
 	}
 }

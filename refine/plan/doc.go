@@ -9,7 +9,9 @@
 //	syntax    the tree, the parser and the catalog of functions
 //	scope     what a name means
 //	model     cleaning: one SELECT, row by row
+//	entity    a model with a key
 //	metric    dimensions, aggregates and the partials that they need
+//	signed    the partials of a metric over an entity
 //	value     expressions over aggregates, exact until the end
 //	term      the text of a view, in DuckDB's and in PostgreSQL's words
 //

@@ -14,7 +14,7 @@ import (
 
 // semantics is the version of what plans mean. Raise it when the same definition must give other
 // numbers, or other tables, than it gave before.
-const semantics = 1
+const semantics = 2
 
 // generation names the plan by what decides its numbers and tables: not by comments, layout or descriptions.
 func generation(p *pinflow.Plan) string {
@@ -57,7 +57,7 @@ func (e *engine) verify(p *pinflow.Plan) error {
 		switch t.Kind {
 		case pinflow.Partials:
 			columns = slices.Concat(shardColumns(), t.Keys, measureColumns(t.Measures))
-		case pinflow.Rows:
+		case pinflow.Rows, pinflow.Entities:
 			columns = slices.Concat([]pinflow.Column{{Name: "_period", Type: "BIGINT"}, {Name: "_topic", Type: "VARCHAR"}}, t.Keys)
 		}
 		if err := e.exec("CREATE TABLE " + schema + "." + duck.Quote(t.Name) + " (" + columnList(columns) + ")"); err != nil {
@@ -72,14 +72,12 @@ func (e *engine) verify(p *pinflow.Plan) error {
 			}
 		}
 	}
-	for _, m := range p.Metrics {
-		for _, part := range m.Partials {
-			t := p.Table(part.Table)
-			want := slices.Concat(shardColumns(), t.Keys, measureColumns(t.Measures))
-			want[1].Name = "_partition"
-			if err := e.yields(part.SQL, want, part.Table); err != nil {
-				return err
-			}
+	for _, part := range partials(p) {
+		t := p.Table(part.Table)
+		want := slices.Concat(shardColumns(), t.Keys, measureColumns(t.Measures))
+		want[1].Name = "_partition"
+		if err := e.yields(part.SQL, want, part.Table); err != nil {
+			return err
 		}
 	}
 	for _, v := range p.Views {
@@ -88,6 +86,17 @@ func (e *engine) verify(p *pinflow.Plan) error {
 		}
 	}
 	return nil
+}
+
+// partials are all of a plan.
+func partials(p *pinflow.Plan) (all []pinflow.Partial) {
+	for i := range p.Models {
+		all = append(all, p.Models[i].Accepted)
+	}
+	for i := range p.Metrics {
+		all = append(all, p.Metrics[i].Partials...)
+	}
+	return all
 }
 
 func shardColumns() []pinflow.Column {

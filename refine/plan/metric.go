@@ -39,7 +39,8 @@ type key struct {
 type measure struct {
 	text    string // the aggregate over a batch of rows
 	measure pinflow.Measure
-	counts  bool // never NULL: nothing is 0
+	counts  bool   // never NULL: nothing is 0
+	known   string // of a signed sum: the measure that counts what was summed; the sum of nothing is NULL
 }
 
 // set is the distinct values of an expression.
@@ -59,6 +60,9 @@ func (c *compilation) metric(f *file, s pinflow.Script) {
 	m := &metric{compilation: c, file: f, name: s.Name, taken: map[string]bool{"_period": true, "_shard": true, "_partition": true, "_value": true}}
 	if !m.readFrom(tree.child("from_table")) {
 		return
+	}
+	if m.signed() {
+		m.count("", "", rowsMeasure)
 	}
 	groups := m.resolveAll(tree)
 	if f.failed() || !c.binds(f) {

@@ -28,9 +28,6 @@ type item struct {
 
 // model compiles cleaning. Without faults it returns the planned model.
 func (c *compilation) model(f *file, m pinflow.ModelScript) *pinflow.PlannedModel {
-	if len(m.Key) > 0 || m.Keep != "" {
-		f.faultAt(-1, "Leave key and keep out of pipeline.yaml: a model keeps one row per record.", "models with a key are not possible yet")
-	}
 	source, ok := c.sources[m.From]
 	if !ok {
 		f.faultAt(-1, "Name one of the pipeline's sources in from.", "there is no source %s", m.From)
@@ -49,13 +46,14 @@ func (c *compilation) model(f *file, m pinflow.ModelScript) *pinflow.PlannedMode
 		return nil
 	}
 	items := c.modelItems(f, tree, rel)
+	keys := c.keyItems(f, m, source, rel, items)
 	if f.failed() || !c.binds(f) {
 		return nil
 	}
 	for _, it := range items {
 		c.checkConstants(f, it.expr)
 	}
-	return c.plannedModel(f, m, tree, rel.name, items)
+	return c.plannedModel(f, m, tree, rel.name, items, keys)
 }
 
 func (c *compilation) checkRowByRow(f *file, tree node) {
@@ -163,7 +161,7 @@ func checkItems(f *file, items []item, rel *relation) {
 }
 
 // plannedModel tells the types and writes the SQL.
-func (c *compilation) plannedModel(f *file, m pinflow.ModelScript, tree node, relation string, items []item) *pinflow.PlannedModel {
+func (c *compilation) plannedModel(f *file, m pinflow.ModelScript, tree node, relation string, items []item, keys []string) *pinflow.PlannedModel {
 	from, err := c.engine.from(tree.child("from_table"))
 	if err != nil {
 		return c.failModel(err)
@@ -180,18 +178,23 @@ func (c *compilation) plannedModel(f *file, m pinflow.ModelScript, tree node, re
 		last := items[reject]
 		items = append(slices.Delete(items, reject, reject+1), last)
 	}
+	if len(keys) > 0 {
+		last := &items[len(items)-1]
+		last.text = keyedReject(last.text, relation, items, keys)
+	}
 	typed, err := c.engine.describe("SELECT " + selectList(items, nil) + " FROM " + from)
 	if err != nil {
 		f.engineFault(err)
 		return nil
 	}
-	p := &pinflow.PlannedModel{Name: m.Name, Source: m.From, File: m.File, Rows: m.Rows}
+	p := &pinflow.PlannedModel{Name: m.Name, Source: m.From, File: m.File, Rows: m.Rows, Key: keys, Keep: m.Keep}
 	casts := make([]string, len(items))
 	for i, it := range items {
 		stored := c.modelType(f, it, typed[i].Type)
 		if stored != typed[i].Type {
 			casts[i] = stored
 		}
+		c.checkKeyType(f, it, typed[i].Type, keys)
 		if i < len(items)-1 {
 			p.Columns = append(p.Columns, pinflow.Column{Name: it.name, Type: stored})
 		}
@@ -202,6 +205,7 @@ func (c *compilation) plannedModel(f *file, m pinflow.ModelScript, tree node, re
 	if p.Rows != "none" {
 		p.Table = m.Name
 	}
+	p.Accepted = accepted(m.Name)
 	p.SQL = "SELECT " + selectList(items, casts) + " FROM " + from
 	p.Careful = "SELECT " + carefulList(items, casts, relation) + " FROM " + from
 	if f.failed() || !c.runs(f, p.SQL) || !c.runs(f, p.Careful) {

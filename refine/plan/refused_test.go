@@ -286,7 +286,7 @@ func TestEveryFaultAtOnce(t *testing.T) {
 		pinflow.ModelScript{Script: script("where_broken", "SELECT a FROM none\nWHERE a"), From: "none"},
 		pinflow.ModelScript{Script: script("two", "-- ünïcödé: ÄÖÜäöü\nSELECT random() AS r,\nnow() AS n,\n nope FROM src"), From: "src"},
 		pinflow.ModelScript{Script: script("nowhere", "SELECT 1"), From: "nowhere"},
-		pinflow.ModelScript{Script: script("keyed", "SELECT id FROM src"), From: "src", Key: []string{"id"}})
+		pinflow.ModelScript{Script: script("keyed", "SELECT id FROM src"), From: "src", Key: []string{"id"}, Keep: "latest"})
 	d.Metrics = append(d.Metrics, script("fine", "SELECT count(*) AS c FROM m"), script("over_two", "SELECT count(nope) AS c FROM two"),
 		script("m", "SELECT count(*) AS c FROM m"), script("Bad__Name", "SELECT count(*) AS c FROM m"), script("rejects", "SELECT count(*) AS c FROM m"))
 	_, faults, err := plan.Compile(t.Context(), d)
@@ -303,7 +303,7 @@ func TestEveryFaultAtOnce(t *testing.T) {
 		"m.sql: the name m is taken", "Bad__Name.sql: Bad__Name is no name for a metric", "rejects.sql: the name rejects is taken",
 		"where_broken.sql:2: WHERE is not possible in a model",
 		"two.sql:2: random is not a function of the record", "two.sql:3: now is not a function of the record", "two.sql:4: there is no column nope",
-		"nowhere.sql: there is no source nowhere", "keyed.sql: models with a key are not possible yet",
+		"nowhere.sql: there is no source nowhere", "keyed.sql: the source src has no key",
 		"k.sql:1: there is no column nope",
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {

@@ -16,7 +16,7 @@ func (m *metric) add(s pinflow.Script, shown []value) {
 		keys[i] = m.keys[i].column
 	}
 	if len(keys) > 0 || len(m.measures) > 0 {
-		t := pinflow.Table{Name: m.name, Kind: pinflow.Partials, Model: m.model.Name, Keys: keys}
+		t := pinflow.Table{Name: m.name, Kind: pinflow.Partials, Model: m.model.Name, Keys: keys, Signed: m.signed()}
 		for _, x := range m.measures {
 			t.Measures = append(t.Measures, x.measure)
 		}
@@ -24,7 +24,11 @@ func (m *metric) add(s pinflow.Script, shown []value) {
 		planned.Partials = append(planned.Partials, pinflow.Partial{Table: t.Name, SQL: m.partialSQL()})
 	}
 	for _, x := range m.sets {
-		t := pinflow.Table{Name: x.table, Kind: pinflow.Partials, Model: m.model.Name, Keys: append(slices.Clip(keys), pinflow.Column{Name: "_value", Type: x.typ})}
+		t := pinflow.Table{Name: x.table, Kind: pinflow.Partials, Model: m.model.Name, Signed: m.signed(),
+			Keys: append(slices.Clip(keys), pinflow.Column{Name: "_value", Type: x.typ})}
+		if t.Signed {
+			t.Measures = []pinflow.Measure{{Column: pinflow.Column{Name: timesMeasure, Type: "BIGINT"}, Merge: pinflow.Sum}}
+		}
 		m.plan.Tables = append(m.plan.Tables, t)
 		planned.Partials = append(planned.Partials, pinflow.Partial{Table: t.Name, SQL: m.setSQL(x)})
 	}
@@ -75,16 +79,24 @@ func (m *metric) whereText() string {
 	return " WHERE " + m.where
 }
 
-// setSQL is the distinct values over a batch of rows, per period and partition.
+// setSQL is the distinct values over a batch of rows, per period and partition; of an entity, with how often each came to stand.
 func (m *metric) setSQL(x set) string {
 	list := append(m.groupList(), x.value+` AS "_value"`)
+	if m.signed() {
+		list = append(list, m.sign()+" AS "+duck.Quote(signColumn))
+	}
 	where := m.whereText()
 	if x.filter != "" && where == "" {
 		where = " WHERE " + x.filter
 	} else if x.filter != "" {
 		where += " AND " + x.filter
 	}
-	return "SELECT DISTINCT * FROM (SELECT " + strings.Join(list, ", ") + " FROM " + m.from + where + `) WHERE "_value" IS NOT NULL`
+	rows := " FROM (SELECT " + strings.Join(list, ", ") + " FROM " + m.from + where + `) WHERE "_value" IS NOT NULL`
+	if !m.signed() {
+		return "SELECT DISTINCT *" + rows
+	}
+	sign := duck.Quote(signColumn)
+	return "SELECT * EXCLUDE (" + sign + "), CAST(sum(" + sign + ") AS BIGINT) AS " + duck.Quote(timesMeasure) + rows + " GROUP BY ALL"
 }
 
 // viewSQL merges the partials of all periods and partitions: the rows of all its tables in one list, then
@@ -103,24 +115,34 @@ func (m *metric) viewSQL(d dialect, terms []term) string {
 	for _, x := range m.measures {
 		name := duck.Quote(x.measure.Name)
 		text := d.merge(string(x.measure.Merge), name, x.measure.Type)
-		if x.counts {
+		switch {
+		case x.counts:
 			text = "coalesce(" + text + ", 0)"
+		case x.known != "":
+			text = "CASE WHEN " + d.merge(string(pinflow.Sum), duck.Quote(x.known), "BIGINT") + " > 0 THEN " + text + " END"
 		}
 		merged = append(merged, text+" AS "+name)
 	}
 	for _, x := range m.sets {
-		merged = append(merged, "count(DISTINCT "+duck.Quote(x.column)+") AS "+duck.Quote(x.column))
+		distinct := "DISTINCT "
+		if m.signed() {
+			distinct = "" // each is there once
+		}
+		merged = append(merged, "count("+distinct+duck.Quote(x.column)+") AS "+duck.Quote(x.column))
 	}
 	inner := "SELECT " + strings.Join(merged, ", ") + " FROM (" + strings.Join(m.parts(d), " UNION ALL ") + ") AS partials"
 	if len(keys) > 0 {
 		inner += " GROUP BY " + positions(1, len(keys))
+		if m.signed() {
+			inner += " HAVING sum(" + duck.Quote(rowsMeasure) + ") > 0"
+		}
 	}
 	return "SELECT " + strings.Join(list, ", ") + " FROM (" + inner + ") AS merged"
 }
 
 // parts reads each of the metric's tables into the same columns.
 func (m *metric) parts(d dialect) (parts []string) {
-	part := func(table string, set int) {
+	part := func(from string, set int) {
 		var list []string
 		for _, k := range m.keys {
 			list = append(list, duck.Quote(k.column.Name))
@@ -139,13 +161,17 @@ func (m *metric) parts(d dialect) (parts []string) {
 			}
 			list = append(list, text+" AS "+duck.Quote(x.column))
 		}
-		parts = append(parts, "SELECT "+strings.Join(list, ", ")+" FROM {gen}."+duck.Quote(table))
+		parts = append(parts, "SELECT "+strings.Join(list, ", ")+" FROM "+from)
 	}
 	if len(m.keys) > 0 || len(m.measures) > 0 {
-		part(m.name, -1)
+		part("{gen}."+duck.Quote(m.name), -1)
 	}
 	for i, x := range m.sets {
-		part(x.table, i)
+		if m.signed() {
+			part(m.standing(x), i)
+			continue
+		}
+		part("{gen}."+duck.Quote(x.table), i)
 	}
 	return parts
 }

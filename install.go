@@ -20,6 +20,14 @@ type BatchStore interface {
 	PutReport(ctx context.Context, generation, report string, asOf Period, rows Relation) error
 }
 
+// ReportInfo tells of a report's stored rows.
+type ReportInfo struct {
+	Report string    `json:"report"`
+	AsOf   Period    `json:"-"` // the last period that went into them
+	At     time.Time `json:"at"`
+	Rows   int64     `json:"rows"`
+}
+
 // Installed is a period that was installed.
 type Installed struct {
 	Period Period

@@ -65,4 +65,6 @@ type Result struct {
 	Columns   []Column
 	Rows      [][]any
 	Positions map[TopicPartition]Progress
+	// Generation is the one that was read, that of Positions.
+	Generation string
 }

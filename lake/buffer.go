@@ -22,18 +22,16 @@ const (
 // buffer is an object in the making: contiguous records of one partition and period.
 type buffer struct {
 	Object
-	end   int64 // one after the last record
-	count int
-	since time.Time // when the first record came
+	end    int64 // one after the last record
+	count  int
+	newest int64     // the greatest append time
+	since  time.Time // when the first record came
 
 	lines  []byte // the last ones, not compressed yet
 	packed []byte // a gzip stream of those before
 	crc    uint32
 	raw    int64 // bytes of all lines but those in lines
 }
-
-// gzipHeader starts a stream without name and time: the same records give the same bytes.
-var gzipHeader = [10]byte{0: 0x1f, 1: 0x8b, 2: 8, 9: 255}
 
 // lastBlock is an empty deflate block that ends a stream.
 var lastBlock = [2]byte{0x03, 0x00}
@@ -56,6 +54,7 @@ func (b *buffer) add(r *pinflow.Record, p *packer) {
 	b.lines = value.AppendLine(b.lines, r)
 	b.end = r.Offset + 1
 	b.count++
+	b.newest = max(b.newest, r.Timestamp)
 	if len(b.lines) >= chunkBytes {
 		p.pack(b)
 	}
@@ -66,6 +65,7 @@ func (b *buffer) finish(p *packer) []byte {
 	p.pack(b)
 	p.keep(b.lines)
 	b.lines = nil
+	Extent{End: b.end, Records: int64(b.count), Newest: b.newest}.writeTo(b.packed)
 	b.packed = append(b.packed, lastBlock[:]...)
 	b.packed = binary.LittleEndian.AppendUint32(b.packed, b.crc)
 	b.packed = binary.LittleEndian.AppendUint32(b.packed, uint32(b.raw))

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/protocol"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -114,23 +115,22 @@ func (p *partition) startAt(t Tail) {
 	p.start, p.next, p.lakeEnd, p.floor = t.End, t.End, t.End, t.Floor
 }
 
-// readFrom returns the offset at which to read a log of these bounds for a lake that ends at tail. It is an OutOfRange error if
-// the log has lost what comes next; of a partition that the lake has nothing of, the log's start is the start.
+// readFrom returns the offset at which to read a log of these bounds for a lake that ends at tail; an OutOfRange error if
+// there is none.
 func readFrom(tp pinflow.TopicPartition, tail Tail, b pinflow.PartitionBounds) (int64, error) {
-	fault := func(why, hint string) (int64, error) {
-		return 0, &pinflow.Error{Op: "resume", On: fmt.Sprintf("%s:%d", tp, tail.End), Kind: pinflow.OutOfRange, Err: errors.New(why), Hint: hint}
+	var why, hint string
+	at, how := protocol.Resume(tail, b.Start, b.End)
+	switch how {
+	case protocol.GoOn:
+		return at, nil
+	case protocol.LogLost:
+		why = fmt.Sprintf("the journal's log ends at %d, before the lake does", b.End)
+		hint = "The journal has lost records or is another one: restore it, or use another lake."
+	default:
+		why = fmt.Sprintf("the journal's log starts at %d: it has deleted records that are not in the lake", b.Start)
+		hint = "Restore the journal from a copy; a longer retention keeps it from happening again."
 	}
-	switch {
-	case b.End < tail.End:
-		return fault(fmt.Sprintf("the journal's log ends at %d, before the lake does", b.End),
-			"The journal has lost records or is another one: restore it, or use another lake.")
-	case b.Start <= tail.End:
-		return tail.End, nil
-	case tail.End == 0:
-		return b.Start, nil
-	}
-	return fault(fmt.Sprintf("the journal's log starts at %d: it has deleted records that are not in the lake", b.Start),
-		"Restore the journal from a copy; a longer retention keeps it from happening again.")
+	return 0, &pinflow.Error{Op: "resume", On: fmt.Sprintf("%s:%d", tp, tail.End), Kind: pinflow.OutOfRange, Err: errors.New(why), Hint: hint}
 }
 
 func boundsOf(t pinflow.Topic, partition int32) pinflow.PartitionBounds {

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/protocol"
 )
 
 // flush starts the put of the buffer that p is filling. None of p may be on its way.
@@ -40,7 +41,7 @@ func (w *Writer) settle(p *partition, tail Tail, created bool, err error) {
 		// The object of that start is there, by another writer or by an attempt of which nothing was heard. What is
 		// in hand may begin elsewhere than that object ends.
 		w.drop(p)
-		p.startAt(tail)
+		p.startAt(protocol.AfterExists(tail))
 		p.reseek = true
 		w.metrics.lost(b)
 	}

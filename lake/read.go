@@ -144,13 +144,17 @@ func (t *Topic) lines(ctx context.Context, o Object) iter.Seq2[[]byte, error] {
 		}
 		defer t.readers.Put(reader)
 		if err := reader.each(source, func(line []byte) bool { return yield(line, nil) }); err != nil {
-			if source.err != nil {
-				yield(nil, &pinflow.Error{Op: "read object", On: t.objects.String() + "/" + o.Name(t.PeriodLength()), Kind: pinflow.Unavailable, Err: source.err})
-			} else {
-				yield(nil, t.damaged(o, err))
-			}
+			yield(nil, t.readFault(o, source, err))
 		}
 	}
+}
+
+// readFault is the error of an object that could not be read to its end: by a fault of its place, or because it is damaged.
+func (t *Topic) readFault(o Object, source *sourceErr, err error) error {
+	if source.err == nil {
+		return t.damaged(o, err)
+	}
+	return &pinflow.Error{Op: "read object", On: t.objects.String() + "/" + o.Name(t.PeriodLength()), Kind: pinflow.Unavailable, Err: source.err}
 }
 
 // sourceErr remembers an error of r, to tell it from one of the bytes read.

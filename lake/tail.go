@@ -2,17 +2,13 @@ package lake
 
 import (
 	"context"
-	"errors"
-	"fmt"
 
 	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/protocol"
 )
 
 // Tail is where a partition's part of the lake ends.
-type Tail struct {
-	End   int64          // one after the last record; 0 if there is none
-	Floor pinflow.Period // the log period of the last record; NoPeriod if there is none
-}
+type Tail = protocol.Tail
 
 // manyFolders is how many periods are searched one by one for a partition's last object before all are listed at once.
 const manyFolders = 32
@@ -93,24 +89,11 @@ func (t *Topic) lastOfAll(ctx context.Context, partition int32) (last Object, ok
 	return last, ok, nil
 }
 
-// tailOf reads an object's last line. An object that does not hold what its name says is an Invalid error.
+// tailOf is the end that an object makes of its partition.
 func (t *Topic) tailOf(ctx context.Context, o Object) (Tail, error) {
-	var line []byte
-	for text, err := range t.lines(ctx, o) {
-		if err != nil {
-			return Tail{}, err
-		}
-		line = append(line[:0], text...)
-	}
-	if len(line) == 0 {
-		return Tail{}, t.damaged(o, errors.New("it is empty"))
-	}
-	last, err := t.parseLine(o, line)
+	e, err := t.Extent(ctx, o)
 	if err != nil {
 		return Tail{}, err
 	}
-	if last.Partition != o.Partition || last.Offset < o.Start {
-		return Tail{}, t.damaged(o, fmt.Errorf("its last record is %d of partition %d", last.Offset, last.Partition))
-	}
-	return Tail{End: last.Offset + 1, Floor: o.Period}, nil
+	return Tail{End: e.End, Floor: o.Period}, nil
 }

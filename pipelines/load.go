@@ -20,9 +20,9 @@ type loader struct {
 	at     string // the folder as people know it, before each file's name
 	faults []pinflow.Fault
 	def    *pinflow.Definition
-	// sources and models are the names that pipeline.yaml has, also those at fault: what refers to them is not
+	// sources are the names and cleaning the files that pipeline.yaml has, also those at fault: what refers to them is not
 	// at fault too. They are nil if it could not be read.
-	sources, models map[string]bool
+	sources, cleaning map[string]bool
 }
 
 // Load reads the definition in fsys. at is what its folder is called where files are shown; the pipeline's
@@ -104,12 +104,12 @@ func (l *loader) scripts(folder, ending string) (all []pinflow.Script) {
 
 // strayModels notes cleaning that no model uses.
 func (l *loader) strayModels() {
-	if l.models == nil {
+	if l.cleaning == nil {
 		return
 	}
 	for _, s := range l.scripts("models", ".sql") {
-		if !l.models[s.Name] {
-			l.faults = append(l.faults, pinflow.Fault{File: s.File, Message: "no model of pipeline.yaml is named " + s.Name, Hint: "Add the model to pipeline.yaml, or remove the file."})
+		if !l.cleaning["models/"+s.Name+".sql"] {
+			l.faults = append(l.faults, pinflow.Fault{File: s.File, Message: "no model of pipeline.yaml is named " + s.Name, Hint: "Add the model to pipeline.yaml, name the file in a model's sql, or remove it."})
 		}
 	}
 }

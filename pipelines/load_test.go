@@ -69,6 +69,22 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+// TestSharedCleaning: two models may clean alike.
+func TestSharedCleaning(t *testing.T) {
+	text := goodPipeline + "  - name: latest\n    description: The latest of each.\n    from: sale\n    sql: models/sales.sql\n    key: id\n"
+	d, faults := pipelines.Load(files(map[string]string{"pipeline.yaml": text}), "p")
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	if a, b := d.Models[0], d.Models[1]; a.File != b.File || a.SQL != b.SQL || a.Description != "Sales." || b.Description != "The latest of each." {
+		t.Errorf("%+v", d.Models)
+	}
+	_, faults = pipelines.Load(files(map[string]string{"pipeline.yaml": strings.Replace(text, "models/sales.sql", "models/none.sql", 1)}), "p")
+	if len(faults) != 1 || !strings.HasPrefix(faults[0].String(), "p/pipeline.yaml:11: there is no file models/none.sql") {
+		t.Error(faults)
+	}
+}
+
 func TestFaults(t *testing.T) {
 	for name, c := range map[string]struct {
 		changed map[string]string

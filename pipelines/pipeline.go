@@ -27,7 +27,7 @@ func (l *loader) pipeline() {
 	if !ok {
 		return
 	}
-	l.sources, l.models = map[string]bool{}, map[string]bool{}
+	l.sources, l.cleaning = map[string]bool{}, map[string]bool{}
 	if name, ok := fields["name"]; ok {
 		l.def.Name = name.text()
 	}
@@ -102,10 +102,14 @@ func hasProperty(schema, name string) bool {
 }
 
 func (l *loader) model(e entry, taken names) {
-	fields, _ := e.fields("name", "from", "key", "keep", "rows")
+	fields, _ := e.fields("name", "description", "from", "sql", "key", "keep", "rows")
 	m := pinflow.ModelScript{From: fields["from"].text(), Key: fields["key"].texts(), Keep: fields["keep"].text(), Rows: fields["rows"].text()}
-	m.Name = fields["name"].text()
-	l.models[m.Name] = true
+	m.Name, m.Description = fields["name"].text(), fields["description"].text()
+	file := fields["sql"].text()
+	if file == "" {
+		file = path.Join("models", m.Name+".sql")
+	}
+	l.cleaning[file] = true
 	if !l.named(e, fields["name"], m.Name, taken) {
 		return
 	}
@@ -121,9 +125,11 @@ func (l *loader) model(e entry, taken names) {
 		place(fields, "from", e).fault("there is no source "+quote(m.From), "Name one of sources in from.")
 		return
 	}
-	file := path.Join("models", m.Name+".sql")
-	text, _ := l.read(file, pipelineFile, e.line)
-	m.File, m.SQL, m.Description = l.shown(file), text, firstComment(text)
+	text, _ := l.read(file, pipelineFile, place(fields, "sql", e).line)
+	m.File, m.SQL = l.shown(file), text
+	if m.Description == "" {
+		m.Description = firstComment(text)
+	}
 	l.def.Models = append(l.def.Models, m)
 }
 

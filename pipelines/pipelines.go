@@ -2,7 +2,7 @@
 //
 //	pipeline.yaml        name, sources (route, topic, JSON Schema, key) and models (from, key, keep, rows)
 //	schemas/<source>.json  unless the source names another file
-//	models/<model>.sql   cleaning: one SELECT over the source, row by row
+//	models/<model>.sql   cleaning: one SELECT over the source, row by row; models can share a file by naming it in sql
 //	metrics/*.sql        the file's name is the metric's, its first comment the description
 //	reports/*.sql        any SQL over models
 //	tests/*.yaml         sample records in, expected rows out

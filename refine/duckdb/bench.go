@@ -3,6 +3,7 @@ package duckdb
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"slices"
@@ -28,18 +29,11 @@ type bench struct {
 type model struct {
 	*pinflow.PlannedModel
 	source   *source
-	table    string // qualified: _period, _topic, the columns, _reject
-	rows     string // qualified: the view that yields what the store keeps, "" if it keeps none
-	partials []partial
-	used     bool // the table is not empty
-}
-
-// partial is a partial of a metric on a bench.
-type partial struct {
-	pinflow.Partial
-	table   string // qualified
-	columns []pinflow.Column
-	used    bool
+	table    string    // qualified: _period, _topic, the columns, _reject
+	rows     string    // qualified: the view that yields what the store keeps, "" if it keeps none
+	partials []partial // over accepted rows
+	entity   *entity   // of a model with a key
+	used     bool      // the table is not empty
 }
 
 func (e *Engine) newBench(ctx context.Context) (*bench, error) {
@@ -75,13 +69,13 @@ func (b *bench) setUp(ctx context.Context) error {
 	}
 	for i := range p.Models {
 		m, err := b.newModel(&p.Models[i])
-		if err == nil {
-			err = b.setUpModel(ctx, m)
-		}
 		if err != nil {
 			return err
 		}
 		b.models = append(b.models, m)
+		if err := b.setUpModel(ctx, m); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -93,26 +87,29 @@ func (b *bench) newModel(planned *pinflow.PlannedModel) (*model, error) {
 		return nil, fmt.Errorf("the plan has no source %s", planned.Source)
 	}
 	m := &model{PlannedModel: planned, source: b.sources[at], table: b.scratch + "." + duck.Quote("model "+planned.Name)}
+	if planned.Accepted.Table != "" {
+		if err := b.addTo(&m.partials, b.scratch, planned.Accepted); err != nil {
+			return nil, err
+		}
+	}
+	if len(planned.Key) > 0 {
+		m.entity = &entity{model: m}
+		return m, nil
+	}
 	if planned.Table != "" {
 		m.rows = b.scratch + "." + duck.Quote("rows "+planned.Name)
 	}
-	for _, metric := range p.Metrics {
-		if metric.Model != planned.Name {
-			continue
-		}
-		for _, part := range metric.Partials {
-			t := p.Table(part.Table)
-			if t == nil {
-				return nil, fmt.Errorf("the plan has no table %s", part.Table)
-			}
-			columns := append([]pinflow.Column{{Name: "_period", Type: "BIGINT"}, {Name: "_shard", Type: "INTEGER"}}, t.Keys...)
-			for _, measure := range t.Measures {
-				columns = append(columns, measure.Column)
-			}
-			m.partials = append(m.partials, partial{Partial: part, table: b.scratch + "." + duck.Quote("partial "+part.Table), columns: columns})
+	return m, b.addTo(&m.partials, b.scratch, m.metrics(p)...)
+}
+
+// metrics are the partials of the metrics over the model.
+func (m *model) metrics(p *pinflow.Plan) (all []pinflow.Partial) {
+	for i := range p.Metrics {
+		if p.Metrics[i].Model == m.Name {
+			all = append(all, p.Metrics[i].Partials...)
 		}
 	}
-	return m, nil
+	return all
 }
 
 // setUpModel makes a model's tables and views, and has DuckDB read every text, to find those it does not take.
@@ -139,8 +136,15 @@ func (b *bench) setUpModel(ctx context.Context, m *model) error {
 	for _, p := range m.partials {
 		texts = append(texts, p.SQL)
 	}
+	if err := explain(ctx, b.conn, texts); err != nil || m.entity == nil {
+		return err
+	}
+	return m.entity.setUp(ctx, b)
+}
+
+func explain(ctx context.Context, conn *sql.Conn, texts []string) error {
 	for _, text := range texts {
-		if err := b.exec(ctx, "EXPLAIN "+text); err != nil {
+		if _, err := conn.ExecContext(ctx, "EXPLAIN "+text); err != nil {
 			return err
 		}
 	}
@@ -158,33 +162,26 @@ func (b *bench) show(ctx context.Context, m *model, condition string) error {
 
 // empty makes the tables anew that a batch has used.
 func (b *bench) empty(ctx context.Context, m *model) error {
+	var rows []string
 	if m.used {
-		columns := append([]pinflow.Column{{Name: "_period", Type: "BIGINT"}, {Name: "_topic", Type: "VARCHAR"}}, m.Columns...)
-		columns = append(columns, pinflow.Column{Name: "_reject", Type: "VARCHAR"})
-		if err := b.createTable(ctx, m.table, columns); err != nil {
-			return err
-		}
-		m.used = false
+		rows = append(rows, createTable(m.table, append(m.rowColumns(), pinflow.Column{Name: "_reject", Type: "VARCHAR"})))
 	}
-	for i := range m.partials {
-		p := &m.partials[i]
-		if !p.used {
-			continue
-		}
-		if err := b.createTable(ctx, p.table, p.columns); err != nil {
-			return err
-		}
-		p.used = false
+	if err := empty(ctx, b.conn, m.partials, rows...); err != nil {
+		return err
 	}
-	return nil
+	m.used = false
+	if m.entity == nil {
+		return nil
+	}
+	return m.entity.empty(ctx)
 }
 
-func (b *bench) createTable(ctx context.Context, name string, columns []pinflow.Column) error {
+func createTable(name string, columns []pinflow.Column) string {
 	parts := make([]string, len(columns))
 	for i, c := range columns {
 		parts[i] = duck.Quote(c.Name) + " " + c.Type
 	}
-	return b.exec(ctx, "CREATE OR REPLACE TABLE "+name+" ("+strings.Join(parts, ", ")+")")
+	return "CREATE OR REPLACE TABLE " + name + " (" + strings.Join(parts, ", ") + ")"
 }
 
 func (b *bench) exec(ctx context.Context, statement string) error {
@@ -212,11 +209,24 @@ func (b *bench) finish() {
 }
 
 func (b *bench) close() error {
-	var err error
-	if b.conn != nil {
-		err = b.conn.Close()
+	err := discard(b.conn)
+	for _, m := range b.models {
+		if m.entity != nil {
+			err = errors.Join(err, m.entity.close(b.engine.instance))
+		}
 	}
 	return errors.Join(err, b.engine.instance.Detach(context.Background(), b.scratch))
+}
+
+// discard closes a connection for good: in the pool, its views would hide what others mean by their names.
+func discard(conn *sql.Conn) error {
+	if conn == nil {
+		return nil
+	}
+	if err := conn.Raw(func(any) error { return driver.ErrBadConn }); err != nil && !errors.Is(err, driver.ErrBadConn) {
+		return err
+	}
+	return nil
 }
 
 // rowColumns are those of the rows that the store keeps.

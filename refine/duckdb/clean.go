@@ -35,6 +35,14 @@ func (b *bench) refine(ctx context.Context, in pinflow.Batch) (pinflow.Delta, er
 			return delta, b.failure(ctx, m, err)
 		}
 		delta.Added = append(delta.Added, added...)
+		if m.entity == nil {
+			continue
+		}
+		change, err := m.entity.change(ctx, b)
+		if err != nil {
+			return delta, b.failure(ctx, m, err)
+		}
+		delta.Changes = append(delta.Changes, change...)
 	}
 	if len(rejected) > 0 {
 		delta.Added = append(delta.Added, pinflow.Addition{Table: pinflow.RejectsTable().Name, Rows: rejected})

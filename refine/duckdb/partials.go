@@ -4,15 +4,59 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 
 	"github.com/pinflow/pinflow"
 	"github.com/pinflow/pinflow/internal/duck"
 )
 
+// partial is a partial on a bench.
+type partial struct {
+	pinflow.Partial
+	table   string // qualified
+	columns []pinflow.Column
+	used    bool // the table is not empty
+}
+
+// addTo adds partials whose tables are to be in a scratch database.
+func (b *bench) addTo(to *[]partial, scratch string, all ...pinflow.Partial) error {
+	for _, part := range all {
+		t := b.engine.plan.Table(part.Table)
+		if t == nil {
+			return fmt.Errorf("the plan has no table %s", part.Table)
+		}
+		columns := append([]pinflow.Column{{Name: "_period", Type: "BIGINT"}, {Name: "_shard", Type: "INTEGER"}}, t.Keys...)
+		for _, measure := range t.Measures {
+			columns = append(columns, measure.Column)
+		}
+		*to = append(*to, partial{Partial: part, table: scratch + "." + duck.Quote("partial "+part.Table), columns: columns})
+	}
+	return nil
+}
+
+// empty makes the tables of partials anew that have rows, and does more of the kind.
+func empty(ctx context.Context, conn *sql.Conn, all []partial, more ...string) error {
+	for i := range all {
+		if all[i].used {
+			more = append(more, createTable(all[i].table, all[i].columns))
+		}
+	}
+	if len(more) == 0 {
+		return nil
+	}
+	if _, err := conn.ExecContext(ctx, strings.Join(more, "; ")); err != nil {
+		return err
+	}
+	for i := range all {
+		all[i].used = false
+	}
+	return nil
+}
+
 // addPartials computes all partials over a model's rows. Rows for which one cannot be computed are rejected first.
 func (b *bench) addPartials(ctx context.Context, m *model, failed map[int]string) error {
 	for i := 0; i < len(m.partials); {
-		err := b.addPartial(ctx, &m.partials[i])
+		err := m.partials[i].add(ctx, b.conn)
 		switch {
 		case err == nil:
 			i++
@@ -22,7 +66,7 @@ func (b *bench) addPartials(ctx context.Context, m *model, failed map[int]string
 			if err := b.rejectRows(ctx, m, &m.partials[i], failed, err); err != nil {
 				return err
 			}
-			if err := b.emptyPartials(ctx, m); err != nil {
+			if err := empty(ctx, b.conn, m.partials); err != nil {
 				return err
 			}
 			i = 0 // the rejected rows are in none of them
@@ -31,21 +75,14 @@ func (b *bench) addPartials(ctx context.Context, m *model, failed map[int]string
 	return nil
 }
 
-func (b *bench) addPartial(ctx context.Context, p *partial) error {
-	done, err := b.conn.ExecContext(ctx, "INSERT INTO "+p.table+" "+p.SQL)
+// add computes a partial into its table, which is empty, on a connection that knows the model by its name.
+func (p *partial) add(ctx context.Context, conn *sql.Conn) error {
+	done, err := conn.ExecContext(ctx, "INSERT INTO "+p.table+" "+p.SQL)
 	if err != nil {
 		return err
 	}
 	n, err := done.RowsAffected()
 	p.used = n > 0
-	return err
-}
-
-func (b *bench) emptyPartials(ctx context.Context, m *model) error {
-	used := m.used
-	m.used = false
-	err := b.empty(ctx, m)
-	m.used = used
 	return err
 }
 
@@ -128,8 +165,12 @@ func (m *model) additions(instance *duck.Instance) []pinflow.Addition {
 	if m.rows != "" {
 		added = append(added, pinflow.Addition{Table: m.Table, Rows: &duck.Table{Instance: instance, Name: m.rows, Columns: m.rowColumns()}})
 	}
-	for i := range m.partials {
-		if p := &m.partials[i]; p.used {
+	return append(added, additionsOf(m.partials, instance)...)
+}
+
+func additionsOf(all []partial, instance *duck.Instance) (added []pinflow.Addition) {
+	for i := range all {
+		if p := &all[i]; p.used {
 			added = append(added, pinflow.Addition{Table: p.Partial.Table, Rows: &duck.Table{Instance: instance, Name: p.table, Columns: p.columns}})
 		}
 	}

@@ -21,6 +21,7 @@ import (
 type source struct {
 	name     string // of the function
 	schema   *value.Schema
+	home     homes
 	columns  []column
 	infos    []duckdb.ColumnInfo
 	pool     *sync.Pool
@@ -32,22 +33,24 @@ type source struct {
 	wrong map[int]string // why a record is not accepted, by its number
 }
 
-// The columns behind those of the schema. The last is for those who join periods to clean rows.
+// The columns behind those of the schema. SQL of the compiler's own reads the home; the last is for those who join periods to
+// clean rows.
 const (
 	atPartition = iota
 	atOffset
 	atTimestamp
 	atKey
 	atHeaders
+	atHome
 	atPeriod
 	ownColumns
 )
 
 func newSource(name string, p *pinflow.PlannedSource, schema *value.Schema, pool *sync.Pool) (*source, error) {
-	s := &source{name: name, schema: schema, pool: pool, wrong: map[int]string{}}
+	s := &source{name: name, schema: schema, home: homesOf(p, schema), pool: pool, wrong: map[int]string{}}
 	all := append(schema.Columns(), pinflow.Column{Name: "_partition", Type: "INTEGER"}, pinflow.Column{Name: "_offset", Type: "BIGINT"},
 		pinflow.Column{Name: "_timestamp", Type: "TIMESTAMPTZ"}, pinflow.Column{Name: "_key", Type: "VARCHAR"},
-		pinflow.Column{Name: "_headers", Type: "JSON"}, pinflow.Column{Name: "_period", Type: "BIGINT"})
+		pinflow.Column{Name: "_headers", Type: "JSON"}, pinflow.Column{Name: "_home", Type: "INTEGER"}, pinflow.Column{Name: "_period", Type: "BIGINT"})
 	for i, c := range all {
 		k, info, err := columnOf(c.Type)
 		if err != nil {
@@ -226,6 +229,13 @@ func (f *filler) putOwn(w *writer, row int, r *pinflow.Record, period pinflow.Pe
 		*(*int64)(unsafe.Add(w.data, row*8)) = value.Time(r.Timestamp) * 1000
 	case atPeriod:
 		*(*int64)(unsafe.Add(w.data, row*8)) = int64(period)
+	case atHome:
+		home, ok := f.home.of(f.schema, r.Value)
+		if !ok {
+			setNull(w.validity, row)
+			return
+		}
+		*(*int32)(unsafe.Add(w.data, row*4)) = home
 	case atKey:
 		if r.Key == nil {
 			setNull(w.validity, row)

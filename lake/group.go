@@ -92,7 +92,7 @@ func (w *Writer) locate(ctx context.Context, t *Topic, partition int32) (tail Ta
 			return tail, b, 0, err
 		}
 		b = boundsOf(topic, partition)
-		if err := t.agree(topic, 0); err != nil {
+		if err := t.agree(ctx, topic, 0, !slices.Contains(w.Unkeyed, t.Topic)); err != nil {
 			return tail, b, 0, err
 		}
 		at, unfit := readFrom(pinflow.TopicPartition{Topic: t.Topic, Partition: partition}, tail, b)

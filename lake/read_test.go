@@ -44,7 +44,7 @@ func gz(t testing.TB, text []byte) []byte {
 func newLake(t testing.TB) (*lake.Topic, *laketest.Memory) {
 	t.Helper()
 	objects := &laketest.Memory{}
-	l, err := lake.EnsureTopic(t.Context(), objects, pinflow.Topic{Name: "a", ID: "x", AppendTime: true, Partitions: make([]pinflow.PartitionBounds, 2)}, minute)
+	l, err := lake.EnsureTopic(t.Context(), objects, pinflow.Topic{Name: "a", ID: "x", AppendTime: true, Partitions: make([]pinflow.PartitionBounds, 2)}, minute, true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -286,11 +286,11 @@ func TestSettingsAreTheLakes(t *testing.T) {
 	objects := &laketest.Memory{}
 	topic := pinflow.Topic{Name: "a", ID: "x", AppendTime: true, Partitions: make([]pinflow.PartitionBounds, 2)}
 	hour := pinflow.PeriodLength(time.Hour)
-	if _, err := lake.EnsureTopic(t.Context(), objects, topic, hour); err != nil {
+	if _, err := lake.EnsureTopic(t.Context(), objects, topic, hour, true); err != nil {
 		t.Fatal(err)
 	}
 	for _, same := range []pinflow.PeriodLength{0, hour} {
-		l, err := lake.EnsureTopic(t.Context(), objects, topic, same)
+		l, err := lake.EnsureTopic(t.Context(), objects, topic, same, true)
 		if err != nil || l.PeriodLength() != hour {
 			t.Errorf("%v gives %v, %v", same, l, err)
 		}
@@ -311,11 +311,11 @@ func TestSettingsAreTheLakes(t *testing.T) {
 		topic  pinflow.Topic
 		length pinflow.PeriodLength
 	}{{topic, pinflow.DefaultPeriodLength}, {anew, 0}, {more, 0}, {created, 0}, {named, 0}} {
-		if _, err := lake.EnsureTopic(t.Context(), objects, c.topic, c.length); pinflow.KindOf(err) != pinflow.Invalid || pinflow.HintOf(err) == "" {
+		if _, err := lake.EnsureTopic(t.Context(), objects, c.topic, c.length, true); pinflow.KindOf(err) != pinflow.Invalid || pinflow.HintOf(err) == "" {
 			t.Errorf("%+v with %v: %v", c.topic, c.length, err)
 		}
 	}
-	if _, err := lake.EnsureTopic(t.Context(), objects, pinflow.Topic{Name: "b", AppendTime: true}, 7); pinflow.KindOf(err) != pinflow.Invalid {
+	if _, err := lake.EnsureTopic(t.Context(), objects, pinflow.Topic{Name: "b", AppendTime: true}, 7, true); pinflow.KindOf(err) != pinflow.Invalid {
 		t.Errorf("a period of 7 ns: %v", err)
 	}
 	if _, err := lake.OpenTopic(t.Context(), objects, "b"); pinflow.KindOf(err) != pinflow.NotFound {

@@ -28,8 +28,8 @@ func (t *Topic) Ends(ctx context.Context) (map[int32]Tail, error) {
 	if err != nil {
 		return nil, err
 	}
-	ends := make(map[int32]Tail, t.Partitions)
-	for p := range int32(t.Partitions) {
+	ends := make(map[int32]Tail, t.PartitionCount())
+	for p := range int32(t.PartitionCount()) {
 		if ends[p], err = t.last(ctx, periods, p); err != nil {
 			return nil, err
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pinflow/pinflow"
@@ -21,8 +22,8 @@ const formatVersion = 1
 type TopicFile struct {
 	Version       int    `json:"version"` // of the format
 	Topic         string `json:"topic"`
-	TopicID       string `json:"topic_id"` // the journal's; a topic made anew gets another
-	Partitions    int    `json:"partitions"`
+	TopicID       string `json:"topic_id"`       // the journal's; a topic made anew gets another
+	Partitions    int    `json:"partitions"`     // when the topic was taken up; see Topic.PartitionCount
 	PeriodSeconds int64  `json:"period_seconds"` // how long a log period is
 }
 
@@ -30,7 +31,8 @@ type TopicFile struct {
 type Topic struct {
 	TopicFile
 	objects pinflow.Objects
-	readers sync.Pool // of *lineReader
+	grown   atomic.Int32 // how many partitions there are by now
+	readers sync.Pool    // of *lineReader
 }
 
 // PeriodLength returns how long a log period of the topic is.
@@ -40,8 +42,9 @@ func (f TopicFile) PeriodLength() pinflow.PeriodLength {
 
 // EnsureTopic returns the topic's part of the lake. The first process to ask writes down what all that follow
 // must agree on: the topic's id and partition count, and the period length (0 stands for the lake's, or a day in a new
-// one). Another of these than the lake's, and a topic without append time, are Invalid errors.
-func EnsureTopic(ctx context.Context, objects pinflow.Objects, topic pinflow.Topic, length pinflow.PeriodLength) (*Topic, error) {
+// one). Another of these than the lake's, and a topic without append time, are Invalid errors; but if the topic is not keyed (no record has a
+// home partition), partitions added to it are taken up.
+func EnsureTopic(ctx context.Context, objects pinflow.Objects, topic pinflow.Topic, length pinflow.PeriodLength, keyed bool) (*Topic, error) {
 	if err := checkTopicName(topic.Name); err != nil {
 		return nil, err
 	}
@@ -57,7 +60,7 @@ func EnsureTopic(ctx context.Context, objects pinflow.Objects, topic pinflow.Top
 	if err != nil {
 		return nil, err
 	}
-	return t, t.agree(topic, length)
+	return t, t.agree(ctx, topic, length, keyed)
 }
 
 func createTopic(ctx context.Context, objects pinflow.Objects, topic pinflow.Topic, length pinflow.PeriodLength) (*Topic, error) {
@@ -84,22 +87,35 @@ func OpenTopic(ctx context.Context, objects pinflow.Objects, topic string) (*Top
 		return nil, err
 	}
 	name := topicFileName(topic)
-	r, err := objects.Get(ctx, name)
+	text, err := getAll(ctx, objects, name)
 	if err != nil {
 		return nil, err
-	}
-	defer r.Close()
-	text, err := io.ReadAll(io.LimitReader(r, 1<<20))
-	if err != nil {
-		return nil, &pinflow.Error{Op: "read", On: objects.String() + "/" + name, Kind: pinflow.Unavailable, Err: err}
 	}
 	t := &Topic{objects: objects}
 	if err := t.parse(topic, text); err != nil {
 		return nil, &pinflow.Error{Op: "read", On: objects.String() + "/" + name, Kind: pinflow.Invalid, Err: err,
 			Hint: "The lake was written by another version of Pinflow, or the file was changed."}
 	}
-	return t, nil
+	t.grown.Store(int32(t.Partitions))
+	return t, t.countGrown(ctx)
 }
+
+// getAll returns a small object's content.
+func getAll(ctx context.Context, objects pinflow.Objects, name string) ([]byte, error) {
+	r, err := objects.Get(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	text, err := io.ReadAll(io.LimitReader(r, maxSmall))
+	if err != nil {
+		return nil, &pinflow.Error{Op: "read object", On: objects.String() + "/" + name, Kind: pinflow.Unavailable, Err: err}
+	}
+	return text, nil
+}
+
+// maxSmall bounds the objects that are read into memory whole: it is the list of a million objects.
+const maxSmall = 256 << 20
 
 func topicFileName(topic string) string { return topicFolder(topic) + "_topic.json" }
 
@@ -119,18 +135,24 @@ func (f *TopicFile) parse(topic string, text []byte) error {
 }
 
 // agree returns an Invalid error if the journal's topic, or a period length that is given, is not the lake's.
-func (t *Topic) agree(topic pinflow.Topic, length pinflow.PeriodLength) error {
+func (t *Topic) agree(ctx context.Context, topic pinflow.Topic, length pinflow.PeriodLength, keyed bool) error {
 	var why, do string
+	have, has := t.PartitionCount(), len(topic.Partitions)
 	switch {
 	case topic.ID != t.TopicID && topic.ID != "" && t.TopicID != "":
 		why = fmt.Sprintf("the journal's topic has the id %s, the lake's %s: it was deleted and made anew, or this is another journal", topic.ID, t.TopicID)
 		do = "Use the journal that this lake was written from, or another lake."
-	case len(topic.Partitions) != t.Partitions:
-		why = fmt.Sprintf("the journal's topic has %d partitions, the lake's %d", len(topic.Partitions), t.Partitions)
-		do = "A topic's partition count is fixed once it is in the lake: use another topic."
+	case has < have:
+		why = fmt.Sprintf("the journal's topic has %d partitions, the lake's %d", has, have)
+		do = "Use the journal that this lake was written from, or another lake."
+	case has > have && keyed:
+		why = fmt.Sprintf("the journal's topic has %d partitions, the lake's %d: each key's records lie in one of %d, and would lie in another now", has, have, have)
+		do = "The partition count of a topic with a key is fixed: make another topic with more partitions, and post to that."
 	case length != 0 && length != t.PeriodLength():
 		why = fmt.Sprintf("the log period is to be %s, in the lake it is %s", time.Duration(length), time.Duration(t.PeriodLength()))
 		do = "Leave the log period out to take the lake's, or use another lake."
+	case has > have:
+		return t.grow(ctx, has)
 	default:
 		return nil
 	}

@@ -25,6 +25,7 @@ type Options struct {
 	Journal      Journal
 	Objects      pinflow.Objects
 	Topics       []string
+	Unkeyed      []string             // those of Topics to which partitions may be added; the others' count is fixed
 	Group        string               // the consumer group; "pinflow-lake"
 	PeriodLength pinflow.PeriodLength // 0 takes the lake's; a day in a new one
 	FlushAge     time.Duration        // how long a record is kept before its object is put; 60 s
@@ -143,7 +144,7 @@ func (w *Writer) ensureTopics(ctx context.Context) (topics []string, refused, er
 			if err != nil {
 				return nil, err
 			}
-			return EnsureTopic(ctx, w.Objects, topic, w.PeriodLength)
+			return EnsureTopic(ctx, w.Objects, topic, w.PeriodLength, !slices.Contains(w.Unkeyed, name))
 		})
 		switch {
 		case ctx.Err() != nil:

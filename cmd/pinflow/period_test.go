@@ -64,7 +64,7 @@ func TestPeriodsAgree(t *testing.T) {
 	topic, err := j.EnsureTopic(t.Context(), source.Topic, 1)
 	must(t, err)
 	const period = pinflow.PeriodLength(time.Second)
-	kept, err := lake.EnsureTopic(t.Context(), objects, topic, period)
+	kept, err := lake.EnsureTopic(t.Context(), objects, topic, period, true)
 	must(t, err)
 
 	var want []pinflow.Period // by offset

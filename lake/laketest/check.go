@@ -36,7 +36,7 @@ func Check(ctx context.Context, j *Journal, objects pinflow.Objects, topic strin
 		if err != nil {
 			return err
 		}
-		if strings.HasSuffix(info.Name, "/_topic.json") {
+		if !strings.HasSuffix(info.Name, ".json.gz") {
 			continue
 		}
 		partition, o, err := read(ctx, objects, unzip, info.Name, "raw/"+topic+"/period=")

@@ -84,7 +84,7 @@ func (b *batch) installOne(ctx context.Context, m *made) (*pinflow.Comparison, e
 			return c, err
 		}
 		b.Log.Warn("batch: could not install, trying again", "period", b.PeriodLength.Name(m.period), "error", err, "hint", pinflow.HintOf(err))
-		if err := b.pauseFor(ctx, delay); err != nil {
+		if err := pauseFor(ctx, b.Clock, delay); err != nil {
 			return nil, err
 		}
 	}
@@ -231,7 +231,7 @@ func (b *batch) awaitLive(ctx context.Context, m *made) error {
 		b.meter.note(func(p *Progress) {
 			p.Step, p.Period, p.Name, p.Waiting = "wait", m.period, b.PeriodLength.Name(m.period), fmt.Sprintf("the live half, which is %d records before the period's end", behind)
 		})
-		if err := b.pauseFor(ctx, looks); err != nil {
+		if err := pauseFor(ctx, b.Clock, looks); err != nil {
 			return err
 		}
 	}

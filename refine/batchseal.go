@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/jonboulle/clockwork"
 	"github.com/pinflow/pinflow"
 )
 
@@ -31,7 +32,7 @@ func (b *batch) seal(ctx context.Context, q Request) (failed, err error) {
 			return err, failure
 		}
 		b.meter.note(func(p *Progress) { p.Waiting = waiting })
-		if err := b.pauseFor(ctx, looks); err != nil {
+		if err := pauseFor(ctx, b.Clock, looks); err != nil {
 			return nil, err
 		}
 	}
@@ -53,8 +54,8 @@ func (b *batch) waited(ctx context.Context, target *pinflow.Period, waiting stri
 }
 
 // pauseFor waits for a time, or until ctx ends: then it returns why.
-func (b *batch) pauseFor(ctx context.Context, d time.Duration) error {
-	t := b.Clock.NewTimer(d)
+func pauseFor(ctx context.Context, clock clockwork.Clock, d time.Duration) error {
+	t := clock.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.Chan():

@@ -1,8 +1,8 @@
 package value
 
 // KeyOf returns the text of a top-level field of a value that Check accepts, the bytes from which a
-// key is made: a string's unescaped, anything else as it is written (1, true, [1,2]). False if the field is
-// absent or null, or field is "". The text may share v's bytes.
+// key is made: a string's unescaped, anything else as it is written (1, true, [1,2]), but -0 as 0, so that an integer has
+// one text. False if the field is absent or null, or field is "". The text may share v's bytes.
 func (s *Schema) KeyOf(v []byte, field string) ([]byte, bool) {
 	if field == "" {
 		return nil, false
@@ -18,7 +18,11 @@ func (s *Schema) KeyOf(v []byte, field string) ([]byte, bool) {
 		case '"':
 			return textOf(v, &f.val), true
 		}
-		return v[f.val.start:f.val.end], true
+		text := v[f.val.start:f.val.end]
+		if string(text) == "-0" {
+			text = text[1:]
+		}
+		return text, true
 	}
 	return nil, false
 }

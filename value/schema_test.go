@@ -129,7 +129,7 @@ func TestKeyOf(t *testing.T) {
 		value, want string
 		ok          bool
 	}{
-		{`{"k":"a\u00e9\n"}`, "aé\n", true}, {`{"x":1,"k" : -1.50 }`, "-1.50", true}, {`{"k":true}`, "true", true}, {`{"k":""}`, "", true},
+		{`{"k":"a\u00e9\n"}`, "aé\n", true}, {`{"x":1,"k" : -1.50 }`, "-1.50", true}, {`{"k":true}`, "true", true}, {`{"k":-0}`, "0", true}, {`{"k":"-0"}`, "-0", true}, {`{"k":-0.0}`, "-0.0", true}, {`{"k":""}`, "", true},
 		{`{"\u006b":[1, 2]}`, "[1, 2]", true}, {`{"k":null}`, "", false}, {`{"K":1}`, "", false}, {`{}`, "", false},
 	} {
 		got, ok := s.KeyOf([]byte(c.value), "k")

@@ -65,7 +65,7 @@ func agree(t *testing.T, r *rand.Rand, d *pinflow.Definition) {
 			t.Errorf("%s: %v", d.Metrics[i].SQL, err)
 			continue
 		}
-		w.show("m", "true")
+		w.showAll("m")
 		text, _, _ := strings.Cut(d.Metrics[i].SQL, "--")
 		want, err := w.rows(strings.TrimRight(text, "; "))
 		if err != nil {

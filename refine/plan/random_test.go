@@ -152,7 +152,7 @@ type trialMetric struct {
 func randomMetrics(seed uint64, n int, base *pinflow.Definition) (*pinflow.Definition, []trialMetric) {
 	r := rand.New(rand.NewPCG(seed, 3))
 	d := *base
-	d.Metrics = nil
+	d.Metrics, d.Reports = nil, nil
 	var trials []trialMetric
 	for len(trials) < n {
 		f, g := random(r, 1+r.IntN(3)), groupings[r.IntN(len(groupings))]
@@ -197,7 +197,7 @@ func TestRandomMetrics(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", d.Metrics[i].SQL, err)
 		}
-		w.show("sales", "true")
+		w.showAll("sales")
 		var want [][]string
 		for _, row := range w.mustRows(trials[i].leaves) {
 			dimensions, text := row[:len(m.Columns)-1], "∅"

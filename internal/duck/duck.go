@@ -23,15 +23,17 @@ type Options struct {
 	Path    string // the database file, made if missing; "" keeps everything in memory
 	Memory  int64  // bytes that DuckDB may use before it spills; 0 for 256 MiB
 	Threads int    // 0 for one per core
-	// Dir is the only folder whose files SQL can read or write, and where DuckDB spills what
+	// Dir is a folder whose files SQL can read and write, and where DuckDB spills what
 	// does not fit into Memory. It is made if missing. "" allows no files at all and no spilling.
 	Dir string
+	// Readable are more folders whose files SQL can reach; they need not exist yet. DuckDB does not tell reading from writing.
+	Readable []string
 }
 
 // Instance is one DuckDB in this process. It is safe for concurrent use.
 type Instance struct {
 	// DB opens connections that begin in an empty database in memory. Every one speaks UTC; none can reach files outside
-	// Options.Dir, the network, extensions or settings.
+	// Options.Dir and Options.Readable, the network, extensions or settings.
 	DB *sql.DB
 	// File opens connections that begin in the file. It is not for work in scratch databases: a connection that
 	// begins in the file takes part in its transactions whatever it does, and keeps it from being checkpointed.
@@ -51,12 +53,16 @@ func Open(ctx context.Context, o Options) (*Instance, error) {
 	if err != nil {
 		return nil, err
 	}
+	allowed, err := absolute(dir, o.Readable)
+	if err != nil {
+		return nil, err
+	}
 	connector, err := duckdb.NewConnector("", nil)
 	if err != nil {
 		return nil, openError(o.Path, err)
 	}
 	i := &Instance{DB: sql.OpenDB(connector), dir: dir, memory: o.Memory}
-	for _, set := range settings(o, dir) {
+	for _, set := range settings(o, dir, allowed) {
 		if _, err := i.DB.ExecContext(ctx, set); err != nil {
 			return nil, openError(o.Path, fmt.Errorf("%s: %w", set, firstOf(err, i.DB.Close())))
 		}
@@ -96,7 +102,7 @@ func (f inFile) Driver() driver.Driver { return f.whole.Driver() }
 const idle = 8
 
 // settings are those of the whole instance, in an order that leaves the locks for last.
-func settings(o Options, dir string) []string {
+func settings(o Options, dir string, allowed []string) []string {
 	all := []string{
 		"SET memory_limit = " + Literal(strconv.FormatInt(o.Memory>>10, 10)+"KiB"),
 		"SET GLOBAL TimeZone = 'UTC'",
@@ -117,10 +123,12 @@ func settings(o Options, dir string) []string {
 		all = append(all, "SET threads = "+strconv.Itoa(o.Threads))
 	}
 	if dir != "" {
-		all = append(all, "SET temp_directory = "+Literal(filepath.Join(dir, "spill")),
-			"SET allowed_directories = ["+Literal(dir)+"]")
+		all = append(all, "SET temp_directory = "+Literal(filepath.Join(dir, "spill")))
 	} else {
 		all = append(all, "SET temp_directory = ''")
+	}
+	if len(allowed) > 0 {
+		all = append(all, "SET allowed_directories = "+literals(allowed))
 	}
 	return append(all, "SET enable_external_access = false", "SET lock_configuration = true")
 }
@@ -137,6 +145,22 @@ func makeDir(dir string) (string, error) {
 		return "", &pinflow.Error{Op: "make folder", On: dir, Err: err}
 	}
 	return abs, nil
+}
+
+// absolute returns the folders whose files SQL can reach.
+func absolute(dir string, more []string) ([]string, error) {
+	var all []string
+	if dir != "" {
+		all = append(all, dir)
+	}
+	for _, folder := range more {
+		abs, err := filepath.Abs(folder)
+		if err != nil {
+			return nil, &pinflow.Error{Op: "open DuckDB", On: folder, Err: err}
+		}
+		all = append(all, abs)
+	}
+	return all, nil
 }
 
 // Dir returns the absolute path of the folder whose files SQL can read and write, "" if there is none.
@@ -187,6 +211,15 @@ func Quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `""`
 
 // Literal returns s as an SQL string.
 func Literal(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" }
+
+// literals returns a list of SQL strings.
+func literals(list []string) string {
+	quoted := make([]string, len(list))
+	for i, s := range list {
+		quoted[i] = Literal(s)
+	}
+	return "[" + strings.Join(quoted, ", ") + "]"
+}
 
 func openError(path string, err error) error {
 	e := &pinflow.Error{Op: "open DuckDB", On: path, Err: err}

@@ -16,7 +16,8 @@ import (
 )
 
 // Oracle says what must come out: the definition's own SQL over all records at once. Records get to it
-// as the lake's lines. Which ones are rejected it finds out by running the cleaning SQL over ever fewer of them.
+// as the lake's lines. Which ones are rejected it finds out by running the cleaning SQL over ever fewer of them. Of the rows of a
+// model with a key it keeps those that count.
 type Oracle struct {
 	db         *db
 	definition *pinflow.Definition
@@ -35,10 +36,13 @@ func NewOracle(t testing.TB, d *pinflow.Definition, p *pinflow.Plan, log Log) *O
 		for _, m := range d.Models {
 			if m.From == d.Sources[i].Name {
 				o.Rejected[m.Name] = map[pinflow.Position]bool{}
-				for _, at := range refused {
-					o.Rejected[m.Name][at] = true
+				for _, r := range refused {
+					o.Rejected[m.Name][r.Position()] = true
 				}
-				o.clean(&d.Sources[i], m, accepted)
+				rows := o.clean(&d.Sources[i], m, accepted)
+				if len(m.Key) > 0 {
+					o.keep(&d.Sources[i], m, rows)
+				}
 			}
 		}
 	}
@@ -46,7 +50,7 @@ func NewOracle(t testing.TB, d *pinflow.Definition, p *pinflow.Plan, log Log) *O
 }
 
 // load puts the records that a source's schema accepts into the table all_<source>, numbered in the order of accepted.
-func (o *Oracle) load(s *pinflow.Source, log Log) (accepted, refused []pinflow.Position) {
+func (o *Oracle) load(s *pinflow.Source, log Log) (accepted, refused []*pinflow.Record) {
 	o.db.t.Helper()
 	schema, faults := value.CompileSchema(s.SchemaFile, s.Schema)
 	if len(faults) > 0 {
@@ -58,10 +62,10 @@ func (o *Oracle) load(s *pinflow.Source, log Log) (accepted, refused []pinflow.P
 			switch r := &log[tp][i]; {
 			case r.Topic != s.Topic:
 			case schema.Check(r.Value) != nil:
-				refused = append(refused, r.Position())
+				refused = append(refused, r)
 			default:
 				lines = value.AppendLine(lines, r)
-				accepted = append(accepted, r.Position())
+				accepted = append(accepted, r)
 			}
 		}
 	}
@@ -79,8 +83,8 @@ func (o *Oracle) load(s *pinflow.Source, log Log) (accepted, refused []pinflow.P
 	return accepted, refused
 }
 
-// clean makes the model's table of the rows of those records that its SQL accepts.
-func (o *Oracle) clean(s *pinflow.Source, m pinflow.ModelScript, accepted []pinflow.Position) {
+// clean makes the model's table of the rows of those records that its SQL accepts, and returns the record of each row.
+func (o *Oracle) clean(s *pinflow.Source, m pinflow.ModelScript, accepted []*pinflow.Record) (rows []*pinflow.Record) {
 	o.db.t.Helper()
 	o.show(s.Name, 0, 0)
 	hasReject := o.db.try("EXPLAIN SELECT _reject FROM ("+m.SQL+"\n)") == nil
@@ -104,8 +108,9 @@ func (o *Oracle) clean(s *pinflow.Source, m pinflow.ModelScript, accepted []pinf
 		switch {
 		case good:
 			o.db.exec("INSERT INTO " + m.Name + " SELECT " + columns + " FROM picked")
+			rows = append(rows, accepted[from:to]...) // cleaning is row by row
 		case to-from == 1:
-			o.Rejected[m.Name][accepted[from]] = true
+			o.Rejected[m.Name][accepted[from].Position()] = true
 		default:
 			half := from + (to-from)/2
 			search(from, half)
@@ -113,6 +118,7 @@ func (o *Oracle) clean(s *pinflow.Source, m pinflow.ModelScript, accepted []pinf
 		}
 	}
 	search(0, len(accepted))
+	return rows
 }
 
 // createTable makes an empty table of what a query yields, with the types of the model's columns.

@@ -145,15 +145,22 @@ const Hour = pinflow.PeriodLength(3600e9)
 // Log is what the journal holds: records per partition, in order.
 type Log map[pinflow.TopicPartition][]pinflow.Record
 
-// NewLog makes n records for the sources of a case: random partitions, offsets with gaps, append times that pass over
-// several periods and step back now and then, keys and headers of any bytes.
+// NewLog makes n records for the sources of a case: mostly in the home partition of the source's key, else in any; offsets with
+// gaps, append times that pass over several periods and step back now and then, keys and headers of any bytes.
 func NewLog(c *Case, r *rand.Rand, n int) Log {
 	log := Log{}
+	homes := map[string]func([]byte) int32{}
+	for i := range c.Plan.Sources {
+		homes[c.Plan.Sources[i].Topic] = homeOf(&c.Plan.Sources[i].Source)
+	}
 	now := int64(1764010000000)
 	for range n {
 		s := &c.Plan.Sources[r.IntN(len(c.Plan.Sources))]
-		tp := pinflow.TopicPartition{Topic: s.Topic, Partition: int32(r.IntN(max(s.Partitions, 1)))}
-		record := pinflow.Record{Topic: tp.Topic, Partition: tp.Partition, Value: c.Values(r, s.Name)}
+		tp, v := pinflow.TopicPartition{Topic: s.Topic, Partition: int32(r.IntN(max(s.Partitions, 1)))}, c.Values(r, s.Name)
+		if h := homes[s.Topic](v); h >= 0 && r.IntN(12) > 0 {
+			tp.Partition = h
+		}
+		record := pinflow.Record{Topic: tp.Topic, Partition: tp.Partition, Value: v}
 		if k := len(log[tp]); k > 0 {
 			record.Offset = log[tp][k-1].Offset + 1
 		}
@@ -165,6 +172,9 @@ func NewLog(c *Case, r *rand.Rand, n int) Log {
 		record.Key = pick(r, nil, []byte{}, []byte("key"), []byte("\xff\xfe key"), []byte("schlüssel \"x\""))
 		if r.IntN(6) == 0 {
 			record.Headers = []pinflow.Header{{Key: pick(r, "a", "é\""), Value: pick(r, nil, []byte("v"), []byte{0xff}, []byte("\x01\u007f/"))}, {Key: "b"}}
+		}
+		if r.IntN(3) == 0 {
+			record.Headers = append(record.Headers, pinflow.Header{Key: pick(r, pipelinetest.IdempotencyKey, "idempotency-key"), Value: fmt.Append(nil, "r", r.IntN(n/10+1))})
 		}
 		log[tp] = append(log[tp], record)
 	}

@@ -15,16 +15,18 @@ import (
 	"github.com/pinflow/pinflow/internal/duck"
 )
 
-// Tables are a generation's tables, filled by deltas. They merge nothing until they are asked for.
+// Tables are a generation's tables, filled by deltas: the rule of a store, in its plainest form. They merge no partials until they are
+// asked for them.
 type Tables struct {
-	plan *pinflow.Plan
-	db   *db
+	plan    *pinflow.Plan
+	db      *db
+	changes int // so far
 }
 
 // NewTables makes empty tables.
 func NewTables(t testing.TB, p *pinflow.Plan) *Tables {
 	t.Helper()
-	tables := &Tables{p, newDB(t)}
+	tables := &Tables{plan: p, db: newDB(t)}
 	tables.db.exec("CREATE SCHEMA gen")
 	for i := range p.Tables {
 		var parts []string
@@ -41,7 +43,7 @@ func columnsOf(t *pinflow.Table) []pinflow.Column {
 	switch t.Kind {
 	case pinflow.Partials:
 		columns = []pinflow.Column{{Name: "_period", Type: "BIGINT"}, {Name: "_shard", Type: "INTEGER"}}
-	case pinflow.Rows:
+	case pinflow.Rows, pinflow.Entities:
 		columns = []pinflow.Column{{Name: "_period", Type: "BIGINT"}, {Name: "_topic", Type: "VARCHAR"}}
 	}
 	columns = append(columns, t.Keys...)
@@ -51,44 +53,65 @@ func columnsOf(t *pinflow.Table) []pinflow.Column {
 	return columns
 }
 
-// Add adds a delta's rows, which come through Scan.
+// Add adds a delta's rows, which come through Scan. Deltas of models with a key are to be added in the order of their batches.
 func (t *Tables) Add(d pinflow.Delta) {
 	t.db.t.Helper()
 	for _, a := range d.Added {
-		table := t.plan.Table(a.Table)
-		if table == nil {
-			t.db.t.Fatalf("the delta adds to %s, which the plan does not have", a.Table)
-		}
-		columns := columnsOf(table)
-		var args []any
-		flush := func() {
-			t.insert(table.Name, columns, args)
-			args = args[:0]
-		}
-		err := a.Rows.Scan(context.Background(), func(row []any) error {
-			if len(row) != len(columns) {
-				return fmt.Errorf("%d values for %d columns", len(row), len(columns))
-			}
-			for i, v := range row {
-				text, err := argument(v, columns[i].Type)
-				if err != nil {
-					return err
-				}
-				args = append(args, text)
-			}
-			if len(args) >= 1000 {
-				flush()
-			}
-			return nil
-		})
-		if err != nil {
-			t.db.t.Fatalf("rows of %s: %v", a.Table, err)
-		}
-		flush()
+		t.Insert(a.Table, a.Rows)
+	}
+	for _, c := range d.Changes {
+		t.change(c)
 	}
 }
 
-func (t *Tables) insert(table string, columns []pinflow.Column, args []any) {
+// Insert adds rows to a table, as they are.
+func (t *Tables) Insert(table string, rows pinflow.Relation) {
+	t.db.t.Helper()
+	of := t.table(table)
+	t.fill("gen."+duck.Quote(of.Name), columnsOf(of), rows, func([]any) {})
+}
+
+func (t *Tables) table(name string) *pinflow.Table {
+	t.db.t.Helper()
+	of := t.plan.Table(name)
+	if of == nil {
+		t.db.t.Fatalf("there are rows for %s, which the plan does not have", name)
+	}
+	return of
+}
+
+// fill inserts rows into a table of those columns and shows each to f.
+func (t *Tables) fill(into string, columns []pinflow.Column, rows pinflow.Relation, f func(row []any)) {
+	t.db.t.Helper()
+	var args []any
+	flush := func() {
+		t.insert(into, columns, args)
+		args = args[:0]
+	}
+	err := rows.Scan(context.Background(), func(row []any) error {
+		if len(row) != len(columns) {
+			return fmt.Errorf("%d values for %d columns", len(row), len(columns))
+		}
+		for i, v := range row {
+			text, err := argument(v, columns[i].Type)
+			if err != nil {
+				return err
+			}
+			args = append(args, text)
+		}
+		f(row)
+		if len(args) >= 1000 {
+			flush()
+		}
+		return nil
+	})
+	if err != nil {
+		t.db.t.Fatalf("rows for %s: %v", into, err)
+	}
+	flush()
+}
+
+func (t *Tables) insert(into string, columns []pinflow.Column, args []any) {
 	t.db.t.Helper()
 	if len(args) == 0 {
 		return
@@ -102,7 +125,7 @@ func (t *Tables) insert(table string, columns []pinflow.Column, args []any) {
 	}
 	row := "(" + strings.Join(casts, ", ") + ")"
 	rows := strings.Repeat(row+", ", len(args)/len(columns)-1) + row
-	t.db.exec("INSERT INTO gen."+duck.Quote(table)+" VALUES "+rows, args...)
+	t.db.exec("INSERT INTO "+into+" VALUES "+rows, args...)
 }
 
 // argument turns a value of a relation into one to be bound: text mostly. Another type than pinflow.Relation names is an error.
@@ -142,10 +165,10 @@ func argument(v any, typ string) (any, error) {
 	return nil, fmt.Errorf("a relation's value is a %T", v)
 }
 
-// Merged returns a table's rows, merged by its keys, in order, each value as text.
+// Merged returns a table's rows, merged by its keys, in order, each value as text. Of a signed table rows of zeros are left out.
 func (t *Tables) Merged(table string) [][]string {
 	t.db.t.Helper()
-	of := t.plan.Table(table)
+	of := t.table(table)
 	var list, groups []string
 	for _, c := range columnsOf(of) {
 		at := slices.IndexFunc(of.Measures, func(m pinflow.Measure) bool { return m.Name == c.Name })
@@ -159,6 +182,13 @@ func (t *Tables) Merged(table string) [][]string {
 	query := "SELECT " + strings.Join(list, ", ") + " FROM gen." + duck.Quote(table)
 	if of.Kind == pinflow.Partials {
 		query += " GROUP BY " + strings.Join(groups, ", ")
+	}
+	if of.Signed {
+		var zeros []string
+		for _, m := range of.Measures {
+			zeros = append(zeros, "coalesce("+duck.Quote(m.Name)+", 0) = 0")
+		}
+		query = "SELECT * FROM (" + query + ") WHERE NOT (" + strings.Join(zeros, " AND ") + ")"
 	}
 	rows, _ := t.db.rows(query)
 	return rows

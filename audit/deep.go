@@ -1,0 +1,281 @@
+package audit
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+
+	"github.com/pinflow/pinflow"
+)
+
+// deep computes everything anew. It keeps a chain of entity state of its own, and never reads the stored Parquet but to compare.
+type deep struct {
+	*run
+	engine pinflow.BatchEngine
+	source *source
+	dir    string
+	state  map[string][]pinflow.Part // of entities, up to where it has come
+	held   map[string]bool           // folders with files of the state
+	runs   int
+}
+
+// recompute is the deep part of a run.
+func (r *run) recompute(ctx context.Context) (err error) {
+	if !r.Deep {
+		return nil
+	}
+	d := &deep{run: r, state: map[string][]pinflow.Part{}, held: map[string]bool{}, source: &source{RawReader: r.Raw, journal: r.Journal}}
+	if err := os.MkdirAll(r.Scratch, 0o700); err != nil {
+		return scratchError(r.Scratch, err)
+	}
+	if d.dir, err = os.MkdirTemp(r.Scratch, "audit-"); err != nil {
+		return scratchError(r.Scratch, err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(d.dir)) }()
+	if d.engine, err = r.Engine(ctx, d.source); err != nil {
+		return err
+	}
+	if c, ok := d.engine.(io.Closer); ok {
+		defer func() { err = errors.Join(err, c.Close()) }()
+	}
+	r.step("computing anew", len(r.installed))
+	if err := d.periods(ctx); err != nil {
+		return err
+	}
+	return d.tail(ctx)
+}
+
+func scratchError(dir string, err error) error {
+	return &pinflow.Error{Op: "make a folder for the audit", On: dir, Err: err, Hint: "Free some space there, or give another folder."}
+}
+
+// periods computes the installed periods, oldest first.
+func (d *deep) periods(ctx context.Context) error {
+	for i := range d.installed {
+		in := &d.installed[i]
+		seals, whole, err := d.sealsOf(ctx, in)
+		if err != nil {
+			return err
+		}
+		if !whole {
+			d.note(d.name(in.Period) + ": it was not computed anew, nor was what comes after it, as it cannot be read whole from the lake.")
+			return nil
+		}
+		if err := d.period(ctx, in, seals); err != nil {
+			if pinflow.KindOf(err) != pinflow.Invalid {
+				return err
+			}
+			d.findings.add(pinflow.Finding{Kind: pinflow.FindLake, Where: d.name(in.Period), What: "the period cannot be computed anew from the lake", Found: err.Error(), Do: restoreLake})
+			return nil
+		}
+		d.done()
+	}
+	return nil
+}
+
+// sealsOf returns a period's seals; whole is false if one is not there although records were installed.
+func (d *deep) sealsOf(ctx context.Context, in *pinflow.Installed) (seals []pinflow.Seal, whole bool, err error) {
+	for _, topic := range d.topics() {
+		found := false
+		for s, err := range d.Raw.Seals(ctx, topic) {
+			if err != nil && pinflow.KindOf(err) != pinflow.Invalid {
+				return nil, false, err
+			}
+			if err != nil || s.Period > in.Period {
+				break
+			}
+			if s.Period == in.Period {
+				seals, found = append(seals, s), true
+				break
+			}
+		}
+		for _, ir := range in.Ranges {
+			if ir.Topic == topic && ir.Start < ir.End && !found {
+				return nil, false, nil
+			}
+		}
+	}
+	return seals, true, nil
+}
+
+// period computes one and compares it with the stored Parquet and with the store.
+func (d *deep) period(ctx context.Context, in *pinflow.Installed, seals []pinflow.Seal) error {
+	made, err := d.refine(ctx, in.Period, seals)
+	if err != nil {
+		return err
+	}
+	if m := d.derived[in.Period]; m != nil {
+		if err := d.compareDerived(ctx, in.Period, m, made.Parts); err != nil {
+			return err
+		}
+		d.compareTallies(in.Period, m, made)
+	}
+	err = d.compareStore(ctx, d.installation(in.Period, in.Ranges, made.Parts, d.state), "the store's rows are not those that follow from the lake's records", d.Record)
+	return errors.Join(err, d.sweep())
+}
+
+// made is what was computed, and where it lies.
+type made struct {
+	*pinflow.Refined
+	folder string
+}
+
+// refine computes records that count as a period's, and moves the state on.
+func (d *deep) refine(ctx context.Context, p pinflow.Period, seals []pinflow.Seal) (made, error) {
+	d.runs++
+	folder := d.dir + string(os.PathSeparator) + strconv.Itoa(d.runs)
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		return made{}, scratchError(folder, err)
+	}
+	out, err := d.engine.Refine(ctx, pinflow.Closed{Period: p, Seals: seals, Before: maps.Clone(d.state), Dir: folder, Progress: d.did})
+	if err != nil {
+		return made{}, err
+	}
+	m := pinflow.Manifest{Parts: out.Parts, Before: d.state}
+	next := map[string][]pinflow.Part{}
+	for i := range d.Plan.Tables {
+		if t := &d.Plan.Tables[i]; t.Kind == pinflow.Entities {
+			next[t.Name] = m.StateOf(t.Name)
+		}
+	}
+	d.state = next
+	d.held[folder] = true
+	return made{out, folder}, nil
+}
+
+// sweep removes what was computed and compared, but for what the state is made of.
+func (d *deep) sweep() error {
+	needed := map[string]bool{}
+	for _, parts := range d.state {
+		for _, p := range parts {
+			needed[p.File] = true
+		}
+	}
+	var failed error
+	for folder := range d.held {
+		entries, err := os.ReadDir(folder)
+		if err != nil {
+			failed = errors.Join(failed, err)
+			continue
+		}
+		left := 0
+		for _, e := range entries {
+			if file := folder + string(os.PathSeparator) + e.Name(); needed[file] {
+				left++
+			} else {
+				failed = errors.Join(failed, os.RemoveAll(file))
+			}
+		}
+		if left == 0 {
+			failed = errors.Join(failed, os.RemoveAll(folder))
+			delete(d.held, folder)
+		}
+	}
+	return failed
+}
+
+// compareDerived holds the stored Parquet's rows beside those computed, order aside.
+func (d *deep) compareDerived(ctx context.Context, p pinflow.Period, m *pinflow.Manifest, parts []pinflow.Part) error {
+	type group struct {
+		kind pinflow.PartKind
+		of   string
+	}
+	groups := map[group][2][]pinflow.Part{}
+	for i, side := range [][]pinflow.Part{m.Parts, parts} {
+		for _, part := range side {
+			if part.Kind == pinflow.SnapshotPart || part.Kind == pinflow.ReportPart {
+				continue
+			}
+			g := groups[group{part.Kind, part.Of}]
+			g[i] = append(g[i], part)
+			groups[group{part.Kind, part.Of}] = g
+		}
+	}
+	order := slices.SortedFunc(maps.Keys(groups), func(a, b group) int { return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.of, b.of)) })
+	for _, g := range order {
+		if err := d.compareGroup(ctx, p, groups[g][0], groups[g][1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *deep) compareGroup(ctx context.Context, p pinflow.Period, stored, computed []pinflow.Part) error {
+	staged, release, err := d.stageQuietly(ctx, stored)
+	defer release()
+	if err != nil {
+		return err
+	}
+	one := append(slices.Clone(staged), computed...)
+	if len(one) == 0 {
+		return nil
+	}
+	t := d.tableOf(one[0])
+	if t == nil {
+		return nil
+	}
+	c, err := d.same(ctx, staged, computed, t)
+	folder := d.name(p) + " " + string(one[0].Kind) + "/" + one[0].Of
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		d.findings.add(pinflow.Finding{Kind: pinflow.FindDerived, Where: folder, What: "the stored Parquet cannot be compared", Found: err.Error(), Do: installAgain})
+	case c.Differing > 0:
+		f := tableFinding(pinflow.FindDerived, d.name(p), "the stored Parquet's rows are not those that follow from the lake's records", c, installAgain)
+		f.Where = folder
+		d.findings.add(f)
+	}
+	return nil
+}
+
+// stageQuietly brings parts to this machine; those that are not there are findings already.
+func (d *deep) stageQuietly(ctx context.Context, parts []pinflow.Part) (staged []pinflow.Part, release func(), err error) {
+	var releases []func()
+	release = func() {
+		for _, f := range releases {
+			f()
+		}
+	}
+	for _, p := range parts {
+		s, done, err := d.Derived.Stage(ctx, p)
+		if pinflow.KindOf(err) == pinflow.NotFound && err != nil {
+			continue
+		}
+		if err != nil {
+			return nil, release, err
+		}
+		releases = append(releases, done)
+		if _, err := os.Stat(s.File); err == nil {
+			staged = append(staged, s)
+		}
+	}
+	return staged, release, nil
+}
+
+// compareTallies holds the manifest's counts beside those computed.
+func (d *deep) compareTallies(p pinflow.Period, m *pinflow.Manifest, made made) {
+	type of struct {
+		model string
+		pinflow.TopicPartition
+	}
+	tallies := map[of]pinflow.Tally{}
+	for _, c := range m.Counts {
+		tallies[of{c.Model, c.TopicPartition}] = pinflow.Tally{Accepted: c.Accepted, Rejected: c.Rejected, Erased: c.Erased}
+	}
+	for _, c := range made.Counts {
+		if got, want := tallies[of{c.Model, c.TopicPartition}], (pinflow.Tally{Accepted: c.Accepted, Rejected: c.Rejected, Erased: c.Erased}); got != want {
+			d.findings.add(pinflow.Finding{Kind: pinflow.FindDerived, Where: d.name(p) + " " + c.TopicPartition.String() + " " + c.Model, What: "the manifest's counts are not those that follow from the lake's records",
+				Expected: tallyText(want), Found: tallyText(got), Do: installAgain})
+		}
+	}
+}
+
+func tallyText(t pinflow.Tally) string {
+	return strconv.FormatInt(t.Accepted, 10) + " accepted, " + strconv.FormatInt(t.Rejected, 10) + " rejected, " + strconv.FormatInt(t.Erased, 10) + " erased"
+}

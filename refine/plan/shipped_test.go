@@ -40,12 +40,22 @@ func pins(seed uint64, n int) [][]byte {
 	return all
 }
 
+// repins are posts of pins of which most were posted before, with other values.
+func repins(seed uint64, n int) []pinflow.Record {
+	records := make([]pinflow.Record, n)
+	for i, v := range pins(seed, n) {
+		v = bytes.Replace(v, fmt.Appendf(nil, `"id-%d"`, i), fmt.Appendf(nil, `"id-%d"`, i*7919%(n/4+1)), 1)
+		records[i] = pinflow.Record{Value: v}
+	}
+	return records
+}
+
 func TestShippedMetrics(t *testing.T) {
 	d := shipped(t)
 	p := compile(t, d)
 	for seed := range uint64(4) {
 		w := newWorld(t, seed, p)
-		w.fill(func(string) [][]byte { return pins(seed, 100*int(seed)) })
+		w.fillRecords(func(pinflow.PlannedSource) []pinflow.Record { return repins(seed, 100*int(seed)) })
 		w.check(d)
 	}
 }

@@ -5,40 +5,53 @@ import (
 	"math/rand/v2"
 )
 
-// chances are how often the verbs come, in a thousand.
-var chances = func() (table []Verb) {
-	for _, c := range []struct {
-		v Verb
-		n int
-	}{{Post, 150}, {Mark, 20}, {Tick, 80}, {Retain, 10}, {Grow, 5},
-		{Resume, 45}, {Fetch, 110}, {Put, 70}, {Land, 70}, {Unwrite, 10},
-		{ReadClock, 30}, {ReadLake, 40}, {ReadLog, 40}, {PutSeal, 40},
-		{Claim, 50}, {Read, 60}, {Commit, 55}, {Skip, 5}, {Unlive, 10},
-		{Refine, 50}, {PutParts, 45}, {Install, 50}, {Unbatch, 5},
-		{Create, 5}, {Check, 5}, {Hold, 5}, {Unhold, 2}, {Switch, 10}} {
-		for range c.n {
-			table = append(table, c.v)
-		}
-	}
-	return table
-}()
+// chances are how often something comes, in about a thousand: single steps, and several steps of one process with nothing between.
+var chances = []struct {
+	n     int
+	verbs []Verb
+}{
+	{150, []Verb{Post}}, {20, []Verb{Mark}}, {80, []Verb{Tick}}, {10, []Verb{Retain}}, {5, []Verb{Grow}},
+	{40, []Verb{Resume}}, {100, []Verb{Fetch}}, {60, []Verb{Put}}, {70, []Verb{Land}}, {10, []Verb{Unwrite}},
+	{20, []Verb{Resume, Fetch, Put, Land}}, {20, []Verb{Resume, Fetch, Fetch, Put, Land, Fetch, Put, Land}},
+	{15, []Verb{ReadClock}}, {20, []Verb{ReadLake}}, {20, []Verb{ReadLog}}, {20, []Verb{PutSeal}}, {30, []Verb{ReadClock, ReadLake, ReadLog, PutSeal}},
+	{50, []Verb{Claim}}, {60, []Verb{Read}}, {55, []Verb{Commit}}, {5, []Verb{Skip}}, {10, []Verb{Unlive}}, {20, []Verb{Claim, Read, Commit}},
+	{35, []Verb{Refine}}, {30, []Verb{PutParts}}, {35, []Verb{Install}}, {5, []Verb{Unbatch}}, {35, []Verb{Refine, PutParts, Install}},
+	{5, []Verb{Create}}, {5, []Verb{Check}}, {5, []Verb{Hold}}, {2, []Verb{Unhold}}, {10, []Verb{Switch}},
+}
 
 // Random returns the schedule of a seed.
 func Random(seed uint64, c Config, length int) Schedule {
 	r := rand.New(rand.NewPCG(seed, 11))
-	s := make(Schedule, length+int(seed%2)) // the length decides which half settles first
-	for i := range s {
-		s[i] = c.random(r)
+	sum := 0
+	for _, x := range chances {
+		sum += x.n
+	}
+	s := make(Schedule, 0, length+8)
+	for len(s) < length {
+		i := 0
+		for n := r.IntN(sum); n >= chances[i].n; i++ {
+			n -= chances[i].n
+		}
+		a := c.random(r)
+		for _, v := range chances[i].verbs {
+			a.Verb = v
+			s = append(s, c.choose(r, a))
+		}
 	}
 	return s
 }
 
+// random returns who does something, and where.
 func (c *Config) random(r *rand.Rand) Action {
 	parts := int32(c.Parts)
 	if c.Grow {
 		parts++
 	}
-	a := Action{Verb: chances[r.IntN(len(chances))], Who: int8(r.IntN(Processes)), Gen: int8(r.IntN(int(c.Gens))), Part: int8(r.Int32N(parts))}
+	return Action{Who: int8(r.IntN(Processes)), Gen: int8(r.IntN(int(c.Gens))), Part: int8(r.Int32N(parts))}
+}
+
+// choose fills in what the verb wants.
+func (c *Config) choose(r *rand.Rand, a Action) Action {
 	switch a.Verb {
 	case Post:
 		a.Key, a.Dim, a.Val = int8(r.IntN(int(c.Keys))), int8(r.IntN(Dims)), int8(r.IntN(Vals))
@@ -67,8 +80,9 @@ func (c *Config) random(r *rand.Rand) Action {
 	return a
 }
 
-// Run does a schedule in a new world and then lets it settle. It returns the world, the actions that did something, and what broke.
-func Run(c Config, r *Rules, s Schedule) (*World, Schedule, *Violation) {
+// Run does a schedule in a new world and then lets it settle, the live half first or the batch. It returns the world, the actions that
+// did something, and what broke.
+func Run(c Config, r *Rules, s Schedule, liveFirst bool) (*World, Schedule, *Violation) {
 	w := NewWorld(c, r)
 	var done Schedule
 	for _, a := range s {
@@ -80,7 +94,7 @@ func Run(c Config, r *Rules, s Schedule) (*World, Schedule, *Violation) {
 			return w, done, v
 		}
 	}
-	return w, done, w.Settle(len(s)%2 == 1)
+	return w, done, w.Settle(liveFirst)
 }
 
 // Shrink leaves out what can be left out of a schedule that breaks an invariant, so that it still does: first large pieces, then ever
@@ -89,7 +103,6 @@ func Shrink(s Schedule, breaks func(Schedule) bool) Schedule {
 	for n := max(1, len(s)/2); ; n = max(1, n/2) {
 		hit := false
 		for i := 0; i < len(s); {
-			// The parity decides which half settles first, so it is tried both ways.
 			shorter := append(append(Schedule(nil), s[:i]...), s[min(i+n, len(s)):]...)
 			if breaks(shorter) {
 				s, hit = shorter, true
@@ -124,7 +137,8 @@ type Campaign struct {
 // Try runs a seed. If it fails, the schedule comes back as short as it can be.
 func (c *Campaign) Try(seed uint64, cfg Config, r *Rules, length int) *Failure {
 	s := Random(seed, cfg, length)
-	w, _, v := Run(cfg, r, s)
+	liveFirst := seed%2 == 1
+	w, _, v := Run(cfg, r, s, liveFirst)
 	c.Seeds++
 	c.Steps += w.Told.Steps
 	c.Compared += w.Told.Compared
@@ -134,9 +148,9 @@ func (c *Campaign) Try(seed uint64, cfg Config, r *Rules, length int) *Failure {
 		return nil
 	}
 	short := Shrink(s, func(s Schedule) bool {
-		_, _, found := Run(cfg, r, s)
+		_, _, found := Run(cfg, r, s, liveFirst)
 		return found != nil && found.Invariant == v.Invariant
 	})
-	_, done, v := Run(cfg, r, short)
+	_, done, v := Run(cfg, r, short, liveFirst)
 	return &Failure{seed, cfg, done, v}
 }

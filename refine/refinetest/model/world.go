@@ -34,6 +34,13 @@ func Usual() Config {
 	return Config{Parts: 2, Period: 2, Grace: 1, Back: 1, Keys: 3, Posts: 10, Gens: 2, Misroute: true, Gaps: true, Bad: true, Retain: true}
 }
 
+// Beyond returns a world in which the broker's clock steps back by more than the grace.
+func Beyond() Config {
+	c := Usual()
+	c.Beyond, c.Grace, c.Back = true, 0, 3
+	return c
+}
+
 // tick is how long a tick is, in milliseconds.
 const tick = 1000
 

@@ -19,12 +19,12 @@ func (s *Store) Commit(ctx context.Context, d pinflow.Delta) error {
 		return err
 	}
 	defer s.unlock()
-	g := s.generations[d.Generation]
-	if g == nil {
-		return invalid(op, "generation "+d.Generation, "Prepare the store for it first.", fmt.Errorf("the store has no such generation"))
+	g, err := s.generation(op, d.Generation)
+	if err != nil {
+		return err
 	}
 	added := map[*table]int64{}
-	err := s.commit(ctx, g, d, added)
+	err = s.commit(ctx, g, d, added)
 	s.metrics.committed(err, time.Since(start))
 	if err != nil {
 		return err
@@ -76,20 +76,93 @@ func (s *Store) apply(ctx context.Context, tx *sql.Tx, g *generation, d pinflow.
 			return err
 		}
 	}
-	for _, a := range d.Added {
-		t := g.tables[a.Table]
-		if t == nil {
-			return invalid("commit", a.Table, "", fmt.Errorf("the generation has no such table"))
-		}
-		n, err := s.add(ctx, tx, t, a.Rows)
+	if err := s.waits(ctx, tx, g, d.Advances); err != nil {
+		return err
+	}
+	var w work
+	defer w.release()
+	if err := s.gather(ctx, g, d, &w); err != nil {
+		return err
+	}
+	for _, step := range w.steps {
+		n, err := step.run(ctx, tx)
 		if err != nil {
-			return failed("commit", "rows of "+a.Table, err)
+			return failed("commit", "rows of "+step.t.Name, err)
 		}
-		if t.Kind == pinflow.Partials {
-			added[t] += n
+		if step.t.Kind == pinflow.Partials {
+			added[step.t] += n
 		}
 	}
 	return nil
+}
+
+// work is the statements of a commit. A transaction sees of another database what there was when it first read there: so all
+// that the statements read is put in its place before the first one of them runs.
+type work struct {
+	steps    []step
+	releases []func()
+}
+
+// step is statements on one table, of which the last one tells how many rows were added.
+type step struct {
+	t          *table
+	statements []string
+}
+
+func (st step) run(ctx context.Context, tx *sql.Tx) (n int64, err error) {
+	for _, statement := range st.statements {
+		result, err := tx.ExecContext(ctx, statement)
+		if err != nil {
+			return 0, err
+		}
+		if n, err = result.RowsAffected(); err != nil {
+			return 0, err
+		}
+	}
+	return n, nil
+}
+
+func (w *work) release() {
+	for _, release := range w.releases {
+		release()
+	}
+}
+
+// gather puts in its place what the delta adds and changes.
+func (s *Store) gather(ctx context.Context, g *generation, d pinflow.Delta, w *work) error {
+	if err := s.gatherAdded(ctx, g, d.Added, w); err != nil {
+		return err
+	}
+	for _, c := range d.Changes {
+		if err := s.gatherChange(ctx, g, c, w); err != nil {
+			return failed("commit", "rows of "+c.Table, err)
+		}
+	}
+	return nil
+}
+
+func (s *Store) gatherAdded(ctx context.Context, g *generation, all []pinflow.Addition, w *work) error {
+	for _, a := range all {
+		t := g.tables[a.Table]
+		if t == nil || t.Kind == pinflow.Entities {
+			return invalid("commit", a.Table, "", fmt.Errorf("the generation has no such table to add to"))
+		}
+		from, release, err := s.place(ctx, t.columns(), a.Rows)
+		if err != nil {
+			return failed("commit", "rows of "+a.Table, err)
+		}
+		w.releases = append(w.releases, release)
+		w.steps = append(w.steps, step{t, []string{"INSERT INTO " + t.target() + " SELECT * FROM " + from}})
+	}
+	return nil
+}
+
+// generation returns what is known of a generation's tables; one that there is not is an Invalid error. The caller holds the right to write.
+func (s *Store) generation(op, name string) (*generation, error) {
+	if g := s.generations[name]; g != nil {
+		return g, nil
+	}
+	return nil, invalid(op, "generation "+name, "Prepare the store for it first.", fmt.Errorf("the store has no such generation"))
 }
 
 // advance moves one partition's position; Kind Fenced if it is not where the advance starts.

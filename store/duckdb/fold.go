@@ -72,6 +72,11 @@ func (s *Store) fold(ctx context.Context, t *table) error {
 		if inserted, err = result.RowsAffected(); err != nil {
 			return err
 		}
+		if t.Signed {
+			if _, err := tx.ExecContext(ctx, t.forgetSQL(nulls)); err != nil {
+				return err
+			}
+		}
 		_, err = tx.ExecContext(ctx, "DROP TABLE temp."+folding)
 		return err
 	})
@@ -81,6 +86,7 @@ func (s *Store) fold(ctx context.Context, t *table) error {
 	s.metrics.folded(time.Since(start))
 	t.recent, t.retry = 0, 0
 	t.merged += inserted
+	t.folds++
 	return nil
 }
 
@@ -139,6 +145,20 @@ func mergeExpression(m pinflow.Measure) string {
 func (t *table) insertSQL(nulls []bool) string {
 	return fmt.Sprintf("INSERT INTO %[1]s SELECT f.* FROM temp.%[2]s AS f WHERE NOT EXISTS (SELECT 1 FROM %[1]s AS m WHERE %[3]s)",
 		t.part("merged"), folding, t.sameKeys(nulls))
+}
+
+// forgetSQL removes the merged rows of a Signed table that what was folded has made rows of zeros.
+func (t *table) forgetSQL(nulls []bool) string {
+	return fmt.Sprintf("DELETE FROM %s AS m USING temp.%s AS f WHERE %s AND NOT (%s)", t.part("merged"), folding, t.sameKeys(nulls), t.counts("m."))
+}
+
+// counts is a condition on merged rows of a Signed table: that some measure is not zero.
+func (t *table) counts(alias string) string {
+	tests := make([]string, len(t.Measures))
+	for i, m := range t.Measures {
+		tests[i] = "coalesce(" + alias + duck.Quote(m.Name) + ", 0) <> 0"
+	}
+	return strings.Join(tests, " OR ")
 }
 
 func (t *table) sameKeys(nulls []bool) string {

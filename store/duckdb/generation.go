@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/pinflow/pinflow"
@@ -13,8 +14,10 @@ import (
 
 // generation is what the writer knows of a generation's tables.
 type generation struct {
-	name   string
-	tables map[string]*table
+	name     string
+	tables   map[string]*table
+	order    []*table // as in the plan
+	installs int64    // since it was loaded: what was compared before one may not hold after it
 }
 
 // table is a table of a generation with its rows counted.
@@ -22,6 +25,7 @@ type table struct {
 	pinflow.Table
 	schema         string // quoted
 	recent, merged int64  // rows, for kind Partials
+	folds          int64  // since it was loaded
 	retry          int64  // after a fold that failed: how many recent rows before the next try
 }
 
@@ -32,11 +36,11 @@ func (s *Store) Prepare(ctx context.Context, p *pinflow.Plan) error {
 		return err
 	}
 	defer s.unlock()
-	tables, views, err := texts(p)
+	kept, err := textsOf(p)
 	if err != nil {
 		return &pinflow.Error{Op: op, On: p.Generation, Err: err}
 	}
-	err = s.write(ctx, op, p.Pipeline, func(tx *sql.Tx) error { return s.prepare(ctx, tx, p, tables, views) })
+	err = s.write(ctx, op, p.Pipeline, func(tx *sql.Tx) error { return s.prepare(ctx, tx, p, kept) })
 	if err != nil {
 		return err
 	}
@@ -46,21 +50,23 @@ func (s *Store) Prepare(ctx context.Context, p *pinflow.Plan) error {
 	return s.loadGenerations(ctx)
 }
 
-func (s *Store) prepare(ctx context.Context, tx *sql.Tx, p *pinflow.Plan, tables, views string) error {
+func (s *Store) prepare(ctx context.Context, tx *sql.Tx, p *pinflow.Plan, kept texts) error {
 	if err := checkPipeline(ctx, tx, p); err != nil {
 		return err
 	}
-	var haveTables, haveViews string
-	err := tx.QueryRowContext(ctx, "SELECT tables, views FROM _pinflow.generations WHERE generation = ?", p.Generation).Scan(&haveTables, &haveViews)
+	var have texts
+	err := tx.QueryRowContext(ctx, "SELECT tables, views, coalesce(plan, '') FROM _pinflow.generations WHERE generation = ?", p.Generation).Scan(&have.tables, &have.views, &have.plan)
 	switch {
 	case err == sql.ErrNoRows:
-		err = createGeneration(ctx, tx, p, tables, views)
+		err = createGeneration(ctx, tx, p, kept)
 	case err != nil:
-	case haveTables != tables:
+	case have.tables != kept.tables:
 		err = invalid("prepare store", p.Generation, "Give another --store, or the version of Pinflow that made it.",
 			fmt.Errorf("the generation was made with other tables"))
-	case haveViews != views:
-		_, err = tx.ExecContext(ctx, "UPDATE _pinflow.generations SET views = ? WHERE generation = ?", views, p.Generation)
+	case have != kept:
+		if _, err = tx.ExecContext(ctx, "UPDATE _pinflow.generations SET views = ?, plan = ? WHERE generation = ?", kept.views, kept.plan, p.Generation); err == nil {
+			err = createReports(ctx, tx, p)
+		}
 	}
 	if err != nil {
 		return err
@@ -69,20 +75,25 @@ func (s *Store) prepare(ctx context.Context, tx *sql.Tx, p *pinflow.Plan, tables
 	if err := tx.QueryRowContext(ctx, "SELECT current FROM _pinflow.store").Scan(&current); err != nil {
 		return err
 	}
-	if current.Valid && (current.String != p.Generation || haveViews == views) {
+	if current.Valid && (current.String != p.Generation || have.views == kept.views) {
 		return nil
 	}
-	return pointViews(ctx, tx, p)
+	return pointViews(ctx, tx, p.Pipeline, p.Generation, viewsOf(p))
 }
 
-// texts are a plan's tables and views as the store remembers them.
-func texts(p *pinflow.Plan) (tables, views string, err error) {
-	t, err := json.Marshal(p.Tables)
-	if err != nil {
-		return "", "", err
+// texts are a plan as the store remembers it, and its tables and views by themselves.
+type texts struct{ tables, views, plan string }
+
+func textsOf(p *pinflow.Plan) (texts, error) {
+	var made [3]string
+	for i, part := range []any{p.Tables, viewsOf(p), p} {
+		text, err := json.Marshal(part)
+		if err != nil {
+			return texts{}, err
+		}
+		made[i] = string(text)
 	}
-	v, err := json.Marshal(p.Views)
-	return string(t), string(v), err
+	return texts{made[0], made[1], made[2]}, nil
 }
 
 // checkPipeline refuses another pipeline than the store's, and a name that would hide something of the store.
@@ -111,7 +122,7 @@ func checkPipeline(ctx context.Context, tx *sql.Tx, p *pinflow.Plan) error {
 	return nil
 }
 
-func createGeneration(ctx context.Context, tx *sql.Tx, p *pinflow.Plan, tables, views string) error {
+func createGeneration(ctx context.Context, tx *sql.Tx, p *pinflow.Plan, kept texts) error {
 	statements := []string{"CREATE SCHEMA " + schemaOf(p.Generation)}
 	for _, t := range p.Tables {
 		statements = append(statements, createTable(&table{Table: t, schema: schemaOf(p.Generation)})...)
@@ -121,25 +132,28 @@ func createGeneration(ctx context.Context, tx *sql.Tx, p *pinflow.Plan, tables, 
 			return fmt.Errorf("%s: %w", statement, err)
 		}
 	}
-	_, err := tx.ExecContext(ctx, "INSERT INTO _pinflow.generations VALUES (?, ?, ?, now())", p.Generation, tables, views)
+	if err := createReports(ctx, tx, p); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, "INSERT INTO _pinflow.generations (generation, tables, views, made_at, plan) VALUES (?, ?, ?, now(), ?)", p.Generation, kept.tables, kept.views, kept.plan)
 	return err
 }
 
-// pointViews makes the stable views those of the plan, in the pipeline's schema and in main, and its generation the current one.
-func pointViews(ctx context.Context, tx *sql.Tx, p *pinflow.Plan) error {
-	schema := duck.Quote(p.Pipeline)
+// pointViews makes the stable views those given, in the pipeline's schema and in main, and their generation the current one.
+func pointViews(ctx context.Context, tx *sql.Tx, pipeline, generation string, views []pinflow.View) error {
+	schema := duck.Quote(pipeline)
 	statements := []string{"CREATE SCHEMA IF NOT EXISTS " + schema}
-	old, err := stableViews(ctx, tx, p.Pipeline)
+	old, err := stableViews(ctx, tx, pipeline)
 	if err != nil {
 		return err
 	}
 	for _, view := range old {
 		statements = append(statements, "DROP VIEW "+view)
 	}
-	for _, v := range viewsOf(p) {
+	for _, v := range views {
 		name := duck.Quote(v.Name)
-		statements = append(statements, "CREATE VIEW "+schema+"."+name+" AS "+strings.ReplaceAll(v.DuckDB, "{gen}", schemaOf(p.Generation)))
-		if p.Pipeline != "main" {
+		statements = append(statements, "CREATE VIEW "+schema+"."+name+" AS "+strings.ReplaceAll(v.DuckDB, "{gen}", schemaOf(generation)))
+		if pipeline != "main" {
 			statements = append(statements, "CREATE VIEW main."+name+" AS SELECT * FROM "+schema+"."+name)
 		}
 	}
@@ -148,20 +162,23 @@ func pointViews(ctx context.Context, tx *sql.Tx, p *pinflow.Plan) error {
 			return fmt.Errorf("%s: %w", statement, err)
 		}
 	}
-	_, err = tx.ExecContext(ctx, "UPDATE _pinflow.store SET pipeline = ?, current = ?", p.Pipeline, p.Generation)
+	_, err = tx.ExecContext(ctx, "UPDATE _pinflow.store SET pipeline = ?, current = ?", pipeline, generation)
 	return err
 }
 
-// viewsOf are the plan's views, and one of the rejects if it has none.
+// viewsOf are the plan's views, and those of the rejects and of the reports if it has none of their names.
 func viewsOf(p *pinflow.Plan) []pinflow.View {
-	views := p.Views
-	for _, v := range views {
-		if v.Name == "rejects" {
-			return views
+	views := slices.Clone(p.Views)
+	add := func(name, table string, columns []pinflow.Column) {
+		if !slices.ContainsFunc(views, func(v pinflow.View) bool { return v.Name == name }) {
+			views = append(views, pinflow.View{Name: name, Columns: columns, DuckDB: "SELECT * FROM {gen}." + duck.Quote(table)})
 		}
 	}
 	if t := p.Table("rejects"); t != nil && t.Kind == pinflow.Rejects {
-		views = append(views[:len(views):len(views)], pinflow.View{Name: t.Name, Columns: t.Keys, DuckDB: "SELECT * FROM {gen}." + duck.Quote(t.Name)})
+		add(t.Name, t.Name, t.Keys)
+	}
+	for _, r := range p.Reports {
+		add(r.Name, reportTable(r.Name), r.Columns)
 	}
 	return views
 }
@@ -188,6 +205,7 @@ func (s *Store) loadGenerations(ctx context.Context) error {
 		return failed("read generations", s.file, err)
 	}
 	loaded := map[string]*generation{}
+	var current sql.NullString
 	err = duck.EachRow(rows, func(row []any) error {
 		g := &generation{name: row[0].(string), tables: map[string]*table{}}
 		var tables []pinflow.Table
@@ -195,7 +213,8 @@ func (s *Store) loadGenerations(ctx context.Context) error {
 			return err
 		}
 		for _, t := range tables {
-			g.tables[t.Name] = &table{Table: t, schema: schemaOf(g.name)}
+			loaded := &table{Table: t, schema: schemaOf(g.name)}
+			g.tables[t.Name], g.order = loaded, append(g.order, loaded)
 		}
 		loaded[g.name] = g
 		return nil
@@ -203,14 +222,17 @@ func (s *Store) loadGenerations(ctx context.Context) error {
 	if err != nil {
 		return failed("read generations", s.file, err)
 	}
+	if err := s.writer.QueryRowContext(ctx, "SELECT current FROM _pinflow.store").Scan(&current); err != nil {
+		return failed("read generations", s.file, err)
+	}
 	for _, g := range loaded {
-		for _, t := range g.tables {
+		for _, t := range g.order {
 			if err := t.count(ctx, s.writer); err != nil {
 				return failed("read generations", s.file, err)
 			}
 		}
 	}
-	s.generations = loaded
+	s.generations, s.current = loaded, current.String
 	return nil
 }
 
@@ -222,7 +244,9 @@ func (s *Store) Current(ctx context.Context) (string, error) {
 }
 
 // CheckCurrent returns nil if the store has no generation yet or the given one is current, else an Exists
-// error that says how to go on. Ask before Prepare: this version does not move readers to another generation.
+// error that says how to go on.
+//
+// Deprecated: a store takes any number of generations; Switch moves readers to another one.
 func (s *Store) CheckCurrent(ctx context.Context, generation string) error {
 	current, err := s.Current(ctx)
 	if err != nil || current == "" || current == generation {

@@ -15,6 +15,8 @@ type metrics struct {
 	foldSeconds, checkpointSeconds prometheus.Histogram
 	fileBytes, logBytes            prometheus.Gauge
 	maintenanceFailures            prometheus.Counter
+	installs                       *prometheus.CounterVec
+	installSeconds, installLock    prometheus.Histogram
 }
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
@@ -30,6 +32,9 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		querySeconds:      histogram("pinflow_store_query_seconds", "Time of a query, waiting for its turn included."),
 		foldSeconds:       histogram("pinflow_store_merge_seconds", "Time to merge a table's recent rows."),
 		checkpointSeconds: histogram("pinflow_store_checkpoint_seconds", "Time to fold the write-ahead log into the file."),
+		installs:          prometheus.NewCounterVec(prometheus.CounterOpts{Name: "pinflow_store_installs_total", Help: "Installs of periods, by how they ended."}, []string{"result"}),
+		installSeconds:    histogram("pinflow_store_install_seconds", "Time of an install, comparison included."),
+		installLock:       histogram("pinflow_store_install_lock_seconds", "Time of an install in which commits wait."),
 
 		fileBytes:           prometheus.NewGauge(prometheus.GaugeOpts{Name: "pinflow_store_file_bytes", Help: "Size of the store's file."}),
 		logBytes:            prometheus.NewGauge(prometheus.GaugeOpts{Name: "pinflow_store_log_bytes", Help: "Size of the store's write-ahead log."}),
@@ -50,7 +55,8 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 }
 
 func (m *metrics) all() []prometheus.Collector {
-	return []prometheus.Collector{m.commits, m.queries, m.commitSeconds, m.querySeconds, m.foldSeconds, m.checkpointSeconds, m.fileBytes, m.logBytes, m.maintenanceFailures}
+	return []prometheus.Collector{m.commits, m.queries, m.commitSeconds, m.querySeconds, m.foldSeconds, m.checkpointSeconds, m.fileBytes, m.logBytes, m.maintenanceFailures,
+		m.installs, m.installSeconds, m.installLock}
 }
 
 func (m *metrics) unregister(r prometheus.Registerer) {
@@ -72,9 +78,15 @@ func (m *metrics) queried(err error, took time.Duration) {
 	m.querySeconds.Observe(took.Seconds())
 }
 
-func (m *metrics) folded(took time.Duration)       { m.foldSeconds.Observe(took.Seconds()) }
-func (m *metrics) checkpointed(took time.Duration) { m.checkpointSeconds.Observe(took.Seconds()) }
-func (m *metrics) trouble()                        { m.maintenanceFailures.Inc() }
+func (m *metrics) installed(err error, took time.Duration) {
+	m.installs.WithLabelValues(resultOf(err)).Inc()
+	m.installSeconds.Observe(took.Seconds())
+}
+
+func (m *metrics) installLocked(took time.Duration) { m.installLock.Observe(took.Seconds()) }
+func (m *metrics) folded(took time.Duration)        { m.foldSeconds.Observe(took.Seconds()) }
+func (m *metrics) checkpointed(took time.Duration)  { m.checkpointSeconds.Observe(took.Seconds()) }
+func (m *metrics) trouble()                         { m.maintenanceFailures.Inc() }
 
 func (m *metrics) sizes(file string, wal int64) {
 	m.logBytes.Set(float64(wal))

@@ -3,7 +3,6 @@ package duckdb
 import (
 	"context"
 	"database/sql"
-	"fmt"
 
 	"github.com/pinflow/pinflow"
 	"github.com/pinflow/pinflow/internal/duck"
@@ -16,8 +15,8 @@ func (s *Store) Claim(ctx context.Context, generation string, start map[pinflow.
 		return nil, err
 	}
 	defer s.unlock()
-	if s.generations[generation] == nil {
-		return nil, invalid(op, "generation "+generation, "Prepare the store for it first.", fmt.Errorf("the store has no such generation"))
+	if _, err := s.generation(op, generation); err != nil {
+		return nil, err
 	}
 	claimed := make(map[pinflow.TopicPartition]pinflow.Progress, len(start))
 	made := false
@@ -53,6 +52,14 @@ func (s *Store) Positions(ctx context.Context) (map[pinflow.TopicPartition]pinfl
 	positions, err := progress(ctx, s.db, ofCurrent)
 	return positions, failed("read positions", s.file, err)
 }
+
+// Progress implements pinflow.BatchStore.
+func (s *Store) Progress(ctx context.Context, generation string) (map[pinflow.TopicPartition]pinflow.Progress, error) {
+	at, err := progress(ctx, s.db, ofGeneration, generation)
+	return at, failed("read progress", s.file, err)
+}
+
+const ofGeneration = "WHERE generation = ?"
 
 const ofCurrent = "WHERE generation = (SELECT current FROM _pinflow.store)"
 

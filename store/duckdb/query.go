@@ -81,6 +81,10 @@ func (s *Store) read(ctx context.Context, q pinflow.Query) (*pinflow.Result, err
 	if err != nil {
 		return nil, err
 	}
+	var generation sql.NullString
+	if err := tx.QueryRowContext(ctx, "SELECT current FROM _pinflow.store").Scan(&generation); err != nil {
+		return nil, err
+	}
 	from, args, tail, err := s.compose(ctx, tx, q)
 	if err != nil {
 		return nil, err
@@ -98,7 +102,7 @@ func (s *Store) read(ctx context.Context, q pinflow.Query) (*pinflow.Result, err
 	if err != nil {
 		return nil, err
 	}
-	result := &pinflow.Result{Columns: columns, Positions: positions, Rows: [][]any{}}
+	result := &pinflow.Result{Columns: columns, Positions: positions, Generation: generation.String, Rows: [][]any{}}
 	return result, s.collect(ctx, rows, q.MaxRows, result)
 }
 

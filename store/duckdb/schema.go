@@ -21,6 +21,12 @@ var migrations = []string{
 	CREATE TABLE _pinflow.progress (generation VARCHAR NOT NULL, topic VARCHAR NOT NULL, "partition" INTEGER NOT NULL,
 		next_offset BIGINT NOT NULL, period BIGINT NOT NULL);`,
 	`CREATE TABLE _pinflow.topics (topic VARCHAR NOT NULL, topic_id VARCHAR NOT NULL);`,
+	`ALTER TABLE _pinflow.generations ADD COLUMN plan VARCHAR;
+	CREATE TABLE _pinflow.installed (generation VARCHAR NOT NULL, period BIGINT NOT NULL, installed_at TIMESTAMPTZ NOT NULL, ranges VARCHAR NOT NULL, parts VARCHAR NOT NULL);
+	CREATE TABLE _pinflow.comparisons (id BIGINT NOT NULL, generation VARCHAR NOT NULL, period BIGINT NOT NULL, compared_at TIMESTAMPTZ NOT NULL, why VARCHAR NOT NULL,
+		"rows" BIGINT NOT NULL, differing BIGINT NOT NULL, tables VARCHAR NOT NULL, acknowledged BOOLEAN NOT NULL);
+	CREATE TABLE _pinflow.hold (generation VARCHAR NOT NULL, until TIMESTAMPTZ NOT NULL);
+	CREATE TABLE _pinflow.reports (generation VARCHAR NOT NULL, report VARCHAR NOT NULL, as_of BIGINT NOT NULL, made_at TIMESTAMPTZ NOT NULL, "rows" BIGINT NOT NULL);`,
 }
 
 // migrate brings the store's own tables to this version.

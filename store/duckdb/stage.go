@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/duckdb/duckdb-go/v2"
@@ -12,73 +13,99 @@ import (
 	"github.com/pinflow/pinflow/internal/duck"
 )
 
-// add appends a relation's rows to a table and returns how many there were. What lies in a table of
-// the same instance is read where it is; anything else comes through Go.
-func (s *Store) add(ctx context.Context, tx *sql.Tx, t *table, rows pinflow.Relation) (int64, error) {
-	from, ok := rows.(*duck.Table)
-	if !ok || from.Instance != s.o.Instance {
-		return s.addScanned(ctx, tx, t, rows)
+// place returns rows as something that SQL reads: where they are if they lie in a table of the same instance, else in a
+// table of the store's scratch database, through Go. release gives that table back. The columns have the names and types given.
+func (s *Store) place(ctx context.Context, columns []pinflow.Column, rows pinflow.Relation) (from string, release func(), err error) {
+	if at, ok := rows.(*duck.Table); ok && at.Instance == s.o.Instance {
+		if len(at.Columns) != len(columns) {
+			return "", nil, fmt.Errorf("the rows have %d columns, the table %d", len(at.Columns), len(columns))
+		}
+		return castTo(columns, at.Columns, at.Name), func() {}, nil
 	}
-	names := make([]string, len(from.Columns))
-	for i, c := range from.Columns {
-		names[i] = duck.Quote(c.Name)
+	stage := make([]pinflow.Column, len(columns))
+	for i, c := range columns {
+		stage[i] = pinflow.Column{Name: c.Name, Type: stagedType(c.Type)}
 	}
-	return insert(ctx, tx, t, strings.Join(names, ", "), from.Name)
+	name := s.scratchName()
+	if _, err := s.o.Instance.DB.ExecContext(ctx, "CREATE TABLE "+s.scratch+"."+name+" "+columnList(stage)); err != nil {
+		return "", nil, err
+	}
+	release = func() { s.drop(s.scratch + "." + name) }
+	if err := s.fill(ctx, name, len(columns), rows); err != nil {
+		release()
+		return "", nil, err
+	}
+	return castTo(columns, stage, s.scratch+"."+name), release, nil
 }
 
-func insert(ctx context.Context, tx *sql.Tx, t *table, columns, from string) (int64, error) {
-	result, err := tx.ExecContext(ctx, "INSERT INTO "+t.target()+" SELECT "+columns+" FROM "+from)
+// castTo is a subquery in brackets that yields columns, out of those of another relation in the same order.
+func castTo(columns, have []pinflow.Column, from string) string {
+	list := make([]string, len(columns))
+	for i, c := range columns {
+		list[i] = duck.Quote(have[i].Name)
+		if have[i].Type != c.Type {
+			list[i] = "CAST(" + list[i] + " AS " + c.Type + ")"
+		}
+		list[i] += " AS " + duck.Quote(c.Name)
+	}
+	return "(SELECT " + strings.Join(list, ", ") + " FROM " + from + ")"
+}
+
+// scratchName is a name that no table in the scratch database has.
+func (s *Store) scratchName() string { return "t" + strconv.FormatInt(s.placed.Add(1), 10) }
+
+// makeTable fills a new table of the scratch database with a query's rows, as everybody sees them: not in the writer's transaction.
+func (s *Store) makeTable(ctx context.Context, query string, args ...any) (name string, release func(), err error) {
+	name = s.scratch + "." + s.scratchName()
+	if _, err := s.o.Instance.DB.ExecContext(ctx, "CREATE TABLE "+name+" AS "+query, args...); err != nil {
+		return "", nil, err
+	}
+	return name, func() { s.drop(name) }, nil
+}
+
+// drop gives a scratch table back. One that stays, for whatever reason, goes with the scratch database.
+func (s *Store) drop(name string) {
+	if _, err := s.o.Instance.DB.ExecContext(context.Background(), "DROP TABLE IF EXISTS "+name); err != nil {
+		s.o.Log.Warn("a scratch table was not given back", "table", name, "error", err)
+	}
+}
+
+// insert adds a query's rows to a table and returns how many there were.
+func insert(ctx context.Context, tx *sql.Tx, into, query string) (int64, error) {
+	result, err := tx.ExecContext(ctx, "INSERT INTO "+into+" "+query)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected()
 }
 
-// staged is the temporary table that holds scanned rows on their way.
-const staged = "_pinflow_staged"
-
-func (s *Store) addScanned(ctx context.Context, tx *sql.Tx, t *table, rows pinflow.Relation) (int64, error) {
-	columns := t.columns()
-	stage, casts := make([]pinflow.Column, len(columns)), make([]string, len(columns))
-	for i, c := range columns {
-		stage[i] = pinflow.Column{Name: c.Name, Type: stagedType(c.Type)}
-		casts[i] = duck.Quote(c.Name) + "::" + c.Type
-	}
-	if _, err := tx.ExecContext(ctx, "CREATE OR REPLACE TEMP TABLE "+staged+" "+columnList(stage)); err != nil {
-		return 0, err
-	}
-	err := s.writer.Raw(func(c any) error { return fill(ctx, c.(driver.Conn), columns, rows) })
-	if err != nil {
-		return 0, err
-	}
-	n, err := insert(ctx, tx, t, strings.Join(casts, ", "), "temp."+staged)
-	if err != nil {
-		return 0, err
-	}
-	_, err = tx.ExecContext(ctx, "DROP TABLE temp."+staged)
-	return n, err
-}
-
-// fill appends the rows to the staging table.
-func fill(ctx context.Context, c driver.Conn, columns []pinflow.Column, rows pinflow.Relation) error {
-	appender, err := duckdb.NewAppender(c, "temp", "main", staged)
+// fill appends the rows to a table of the scratch database.
+func (s *Store) fill(ctx context.Context, name string, width int, rows pinflow.Relation) error {
+	conn, err := s.o.Instance.DB.Conn(ctx)
 	if err != nil {
 		return err
 	}
-	values := make([]driver.Value, len(columns))
-	err = rows.Scan(ctx, func(row []any) error {
-		if len(row) != len(columns) {
-			return fmt.Errorf("a row has %d values, the table %d columns", len(row), len(columns))
+	defer conn.Close()
+	return conn.Raw(func(c any) error {
+		appender, err := duckdb.NewAppender(c.(driver.Conn), s.scratch, "main", name)
+		if err != nil {
+			return err
 		}
-		for i, v := range row {
-			values[i] = v
+		values := make([]driver.Value, width)
+		err = rows.Scan(ctx, func(row []any) error {
+			if len(row) != width {
+				return fmt.Errorf("a row has %d values, the table %d columns", len(row), width)
+			}
+			for i, v := range row {
+				values[i] = v
+			}
+			return appender.AppendRow(values...)
+		})
+		if closed := appender.Close(); err == nil {
+			err = closed
 		}
-		return appender.AppendRow(values...)
+		return err
 	})
-	if closed := appender.Close(); err == nil {
-		err = closed
-	}
-	return err
 }
 
 // stagedType is the type in which values of a type come through Go: text for what Go has no type for.

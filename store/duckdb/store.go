@@ -3,8 +3,10 @@ package duckdb
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pinflow/pinflow"
@@ -43,7 +45,7 @@ func (o *Options) setDefaults() {
 	}
 }
 
-// Store implements pinflow.LiveStore and pinflow.StoreReader. It is safe for concurrent use.
+// Store implements all of pinflow's interfaces to a store. It is safe for concurrent use.
 type Store struct {
 	o       Options
 	db      *sql.DB
@@ -53,7 +55,13 @@ type Store struct {
 	writing     chan struct{} // holds a token while somebody writes; guards the fields of this group
 	writer      *sql.Conn
 	generations map[string]*generation
-	walKept     int64 // size of the log that the last checkpoint could not fold
+	current     string // the generation that the stable views read, "" for none
+	held        *hold  // nil for none
+	walKept     int64  // size of the log that the last checkpoint could not fold
+
+	scratch string       // a database in memory, for what everybody on the instance may see
+	catalog string       // of the file, as the scratch database's connections name it
+	placed  atomic.Int64 // tables made there
 
 	closed  chan struct{} // closed by Close
 	reading chan struct{} // a token per query
@@ -64,8 +72,11 @@ type Store struct {
 }
 
 var (
-	_ pinflow.LiveStore   = (*Store)(nil)
-	_ pinflow.StoreReader = (*Store)(nil)
+	_ pinflow.LiveStore       = (*Store)(nil)
+	_ pinflow.BatchStore      = (*Store)(nil)
+	_ pinflow.GenerationStore = (*Store)(nil)
+	_ pinflow.AuditStore      = (*Store)(nil)
+	_ pinflow.StoreReader     = (*Store)(nil)
 )
 
 // Open opens the store in the instance's file and brings its own tables to this version. A
@@ -81,7 +92,12 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if s.writer, err = s.db.Conn(ctx); err != nil {
 		return nil, failed("open store", "", err)
 	}
-	if err = s.open(ctx); err != nil {
+	if s.scratch, err = o.Instance.Scratch(ctx); err == nil {
+		if err = s.open(ctx); err != nil {
+			_ = o.Instance.Detach(ctx, s.scratch)
+		}
+	}
+	if err != nil {
 		_ = s.writer.Close()
 		return nil, err
 	}
@@ -89,14 +105,17 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 }
 
 func (s *Store) open(ctx context.Context) error {
-	err := s.writer.QueryRowContext(ctx, "SELECT coalesce(path, '') FROM duckdb_databases() WHERE database_name = current_database()").Scan(&s.file)
+	err := s.writer.QueryRowContext(ctx, "SELECT coalesce(path, ''), database_name FROM duckdb_databases() WHERE database_name = current_database()").Scan(&s.file, &s.catalog)
 	if err != nil {
 		return failed("open store", "", err)
 	}
 	if err := s.write(ctx, "open store", s.file, func(tx *sql.Tx) error { return migrate(ctx, tx, s.file) }); err != nil {
 		return err
 	}
-	return s.loadGenerations(ctx)
+	if err := s.loadGenerations(ctx); err != nil {
+		return err
+	}
+	return s.loadHold(ctx)
 }
 
 // Close waits for the commit and the queries that are under way; those that wait for their turn are refused. The instance
@@ -112,7 +131,7 @@ func (s *Store) Close() error {
 		s.reading <- struct{}{}
 	}
 	s.metrics.unregister(s.o.Metrics)
-	if err := s.writer.Close(); err != nil {
+	if err := errors.Join(s.writer.Close(), s.o.Instance.Detach(context.Background(), s.scratch)); err != nil {
 		return &pinflow.Error{Op: "close store", On: s.file, Err: err}
 	}
 	return nil

@@ -16,7 +16,7 @@ func (t *table) columns() []pinflow.Column {
 	switch t.Kind {
 	case pinflow.Partials:
 		all = append(all, pinflow.Column{Name: "_period", Type: "BIGINT"}, pinflow.Column{Name: "_shard", Type: "INTEGER"})
-	case pinflow.Rows:
+	case pinflow.Rows, pinflow.Entities:
 		all = append(all, pinflow.Column{Name: "_period", Type: "BIGINT"}, pinflow.Column{Name: "_topic", Type: "VARCHAR"})
 	}
 	all = append(all, t.Keys...)
@@ -26,27 +26,39 @@ func (t *table) columns() []pinflow.Column {
 	return all
 }
 
-// part returns the qualified name of one of the two tables that hold partials.
+// part returns the qualified name of one of the tables behind a view of the table's name.
 func (t *table) part(name string) string { return t.schema + "." + duck.Quote(t.Name+":"+name) }
+
+// whole returns the qualified name under which all of the table's rows are read.
+func (t *table) whole() string { return t.schema + "." + duck.Quote(t.Name) }
+
+// recentOnly tells whether the table holds the rows only of periods that are not installed.
+func (t *table) recentOnly() bool { return t.Kind == pinflow.Rows && t.Rows == "recent" }
 
 // target is the table to which a commit appends.
 func (t *table) target() string {
-	if t.Kind == pinflow.Partials {
+	switch {
+	case t.Kind == pinflow.Partials:
 		return t.part("recent")
+	case t.recentOnly():
+		return t.part("rows")
 	}
-	return t.schema + "." + duck.Quote(t.Name)
+	return t.whole()
 }
 
 func createTable(t *table) []string {
 	columns := storedList(t.columns())
-	if t.Kind != pinflow.Partials {
-		return []string{"CREATE TABLE " + t.target() + " " + columns}
+	switch {
+	case t.Kind == pinflow.Partials:
+		return []string{
+			"CREATE TABLE " + t.part("merged") + " " + columns,
+			"CREATE TABLE " + t.part("recent") + " " + columns,
+			"CREATE VIEW " + t.whole() + " AS SELECT * FROM " + t.part("merged") + " UNION ALL SELECT * FROM " + t.part("recent"),
+		}
+	case t.recentOnly():
+		return []string{"CREATE TABLE " + t.target() + " " + columns, t.recentView(nil)}
 	}
-	return []string{
-		"CREATE TABLE " + t.part("merged") + " " + columns,
-		"CREATE TABLE " + t.part("recent") + " " + columns,
-		"CREATE VIEW " + t.schema + "." + duck.Quote(t.Name) + " AS SELECT * FROM " + t.part("merged") + " UNION ALL SELECT * FROM " + t.part("recent"),
-	}
+	return []string{"CREATE TABLE " + t.target() + " " + columns}
 }
 
 // columnList is columns as CREATE TABLE wants them. No keys and no NOT NULL: the fence keeps out what is there

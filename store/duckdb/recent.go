@@ -1,0 +1,94 @@
+package duckdb
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"strings"
+
+	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/internal/duck"
+)
+
+// recentView returns the statement that makes the view of a table of recent rows: those, and the files that hold the rows of
+// the periods that are installed.
+func (t *table) recentView(files []string) string {
+	columns := t.columns()
+	names := make([]string, len(columns))
+	casts := make([]string, len(columns))
+	for i, c := range columns {
+		names[i] = duck.Quote(c.Name)
+		casts[i] = "CAST(" + names[i] + " AS " + c.Type + ") AS " + names[i]
+	}
+	view := "CREATE OR REPLACE VIEW " + t.whole() + " AS SELECT " + strings.Join(names, ", ") + " FROM " + t.part("rows")
+	if len(files) == 0 {
+		return view
+	}
+	literals := make([]string, len(files))
+	for i, f := range files {
+		literals[i] = duck.Literal(f)
+	}
+	return view + " UNION ALL SELECT " + strings.Join(casts, ", ") + " FROM read_parquet([" + strings.Join(literals, ", ") + "])"
+}
+
+// showRecent makes the views of the generation's tables of recent rows anew, over all periods that are installed.
+func (g *generation) showRecent(ctx context.Context, tx *sql.Tx) error {
+	for _, t := range g.order {
+		if !t.recentOnly() {
+			continue
+		}
+		files, err := cleanFiles(ctx, tx, g.name, t.Model)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, t.recentView(files)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// cleanFiles are the files of a model's accepted rows in the periods that are installed.
+func cleanFiles(ctx context.Context, q querier, generation, model string) ([]string, error) {
+	rows, err := q.QueryContext(ctx, "SELECT parts FROM _pinflow.installed WHERE generation = ? ORDER BY period", generation)
+	if err != nil {
+		return nil, err
+	}
+	var files []string
+	err = duck.EachRow(rows, func(row []any) error {
+		var parts []storedPart
+		if err := json.Unmarshal([]byte(row[0].(string)), &parts); err != nil {
+			return err
+		}
+		for _, p := range parts {
+			if p.Kind == pinflow.CleanPart && p.Of == model && p.Rows > 0 {
+				files = append(files, p.At)
+			}
+		}
+		return nil
+	})
+	return files, err
+}
+
+// storedPart is a part as the store remembers it: with the file that SQL reads.
+type storedPart struct {
+	pinflow.Part
+	At string `json:"file,omitempty"`
+}
+
+func storeParts(parts []pinflow.Part) []storedPart {
+	stored := make([]storedPart, len(parts))
+	for i, p := range parts {
+		stored[i] = storedPart{p, p.File}
+	}
+	return stored
+}
+
+func partsOf(stored []storedPart) []pinflow.Part {
+	parts := make([]pinflow.Part, len(stored))
+	for i, p := range stored {
+		parts[i] = p.Part
+		parts[i].File = p.At
+	}
+	return parts
+}

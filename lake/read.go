@@ -138,15 +138,19 @@ func (t *Topic) lines(ctx context.Context, o Object) iter.Seq2[[]byte, error] {
 		}
 		defer body.Close()
 		source := &sourceErr{r: body}
-		reader, ok := t.readers.Get().(*lineReader)
-		if !ok {
-			reader = &lineReader{buffered: bufio.NewReaderSize(nil, 64<<10)}
-		}
+		reader := t.reader()
 		defer t.readers.Put(reader)
 		if err := reader.each(source, func(line []byte) bool { return yield(line, nil) }); err != nil {
 			yield(nil, t.readFault(o, source, err))
 		}
 	}
+}
+
+func (t *Topic) reader() *lineReader {
+	if r, ok := t.readers.Get().(*lineReader); ok {
+		return r
+	}
+	return &lineReader{in: bufio.NewReaderSize(nil, 64<<10), buffered: bufio.NewReaderSize(nil, 64<<10)}
 }
 
 // readFault is the error of an object that could not be read to its end: by a fault of its place, or because it is damaged.
@@ -173,6 +177,7 @@ func (s *sourceErr) Read(p []byte) (int, error) {
 
 // lineReader is what it takes to read a gzip stream line by line, kept for the next object.
 type lineReader struct {
+	in       *bufio.Reader
 	unzip    gzip.Reader
 	buffered *bufio.Reader
 	long     []byte // a line of more than the buffer
@@ -180,7 +185,7 @@ type lineReader struct {
 
 // each calls f with each line of a gzip stream until it returns false.
 func (r *lineReader) each(source io.Reader, f func(line []byte) bool) error {
-	if err := r.unzip.Reset(source); err != nil {
+	if err := r.open(source); err != nil {
 		return err
 	}
 	r.buffered.Reset(&r.unzip)
@@ -198,6 +203,12 @@ func (r *lineReader) each(source io.Reader, f func(line []byte) bool) error {
 	}
 }
 
+// open begins a stream.
+func (r *lineReader) open(source io.Reader) error {
+	r.in.Reset(source)
+	return r.unzip.Reset(r.in)
+}
+
 // next returns a line without its end, io.EOF behind the last.
 func (r *lineReader) next() ([]byte, error) {
 	for {
@@ -207,7 +218,7 @@ func (r *lineReader) next() ([]byte, error) {
 			r.long = append(r.long, part...)
 			continue
 		case errors.Is(err, io.EOF) && len(part)+len(r.long) > 0:
-			return nil, errors.New("the last line has no end")
+			return nil, errNoEnd
 		case err != nil:
 			return nil, err
 		}

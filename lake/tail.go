@@ -59,11 +59,18 @@ func (t *Topic) last(ctx context.Context, periods []pinflow.Period, partition in
 // lastObject finds the object with the greatest start. Periods never go back within a partition, so it is
 // in the newest folder that has any.
 func (t *Topic) lastObject(ctx context.Context, periods []pinflow.Period, partition int32) (last Object, ok bool, err error) {
+	floor := pinflow.NoPeriod // the partition has an object there
 	for tried := range len(periods) {
+		p := periods[len(periods)-1-tried]
 		if tried == manyFolders {
+			if floor, err = t.sealedFloor(ctx, periods, partition); err != nil {
+				return Object{}, false, err
+			}
+		}
+		if tried >= manyFolders && floor == pinflow.NoPeriod {
 			return t.lastOfAll(ctx, partition)
 		}
-		for o, err := range t.list(ctx, t.partitionPrefix(periods[len(periods)-1-tried], partition)) {
+		for o, err := range t.list(ctx, t.partitionPrefix(p, partition)) {
 			if err != nil {
 				return Object{}, false, err
 			}
@@ -74,6 +81,16 @@ func (t *Topic) lastObject(ctx context.Context, periods []pinflow.Period, partit
 		}
 	}
 	return Object{}, false, nil
+}
+
+// sealedFloor returns the log period of a partition's last record that is sealed; NoPeriod if there is none.
+func (t *Topic) sealedFloor(ctx context.Context, periods []pinflow.Period, partition int32) (pinflow.Period, error) {
+	s, err := t.lastSeal(ctx, periods)
+	if err != nil {
+		return pinflow.NoPeriod, err
+	}
+	_, floor := s.end(partition)
+	return floor, nil
 }
 
 // lastOfAll is lastObject for a partition that has been quiet for many periods.

@@ -68,16 +68,21 @@ func writeError(ctx context.Context, file string, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	out := &pinflow.Error{Op: "write Parquet", On: file, Err: err}
+	return Failure("write Parquet", file, err)
+}
+
+// Failure is a failed statement as an error that tells what to do about it, if it is the disk or the memory that failed.
+func Failure(op, on string, err error) error {
+	out := &pinflow.Error{Op: op, On: on, Kind: pinflow.KindOf(err), Err: err}
 	var e *duckdb.Error
 	if errors.As(err, &e) {
 		switch e.Type {
 		case duckdb.ErrorTypeIO:
-			out.Kind, out.Hint = pinflow.Unavailable, "Free space on the disk that holds the file, or see what is wrong with it; then try again."
+			out.Kind, out.Hint = pinflow.Unavailable, "Free space on the disk, or see what is wrong with it; then try again."
 		case duckdb.ErrorTypeOutOfMemory:
 			out.Kind, out.Hint = pinflow.Unavailable, "Give DuckDB more memory, or its folder more space to spill to."
 		case duckdb.ErrorTypePermission:
-			out.Kind, out.Hint = pinflow.Invalid, "The file must lie in a folder that DuckDB was opened with."
+			out.Kind, out.Hint = pinflow.Invalid, "The files must lie in a folder that DuckDB was opened with."
 		}
 	}
 	return out

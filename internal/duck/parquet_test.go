@@ -50,7 +50,6 @@ var samples = map[string][]string{
 	"TIMESTAMP_NS":             {"'2020-01-01 00:00:01.001002003'"},
 	"INTERVAL":                 {"'1 month 2 days 3.123456 seconds'", "'-1 month -5.5 seconds'", "'0 seconds'"},
 	"ENUM('a', 'b''c')":        {"'a'", "'b''c'"},
-	"\"NULL\"":                 {"NULL"},
 	"STRUCT(\"a b\"\"\" HUGEINT, c TIMETZ, d STRUCT(e UHUGEINT)[])": {"{'a b\"': 99999999999999999999999999999999999999, 'c': '12:34:56.123456+02:30'::TIMETZ, 'd': [{'e': 5}, NULL]}"},
 	"MAP(VARCHAR, HUGEINT)": {"map{'a': 99999999999999999999999999999999999999, 'b': NULL}", "map{}"},
 	"INTEGER[3]":            {"[1, 2, NULL]"},

@@ -42,9 +42,19 @@ func Compile(ctx context.Context, d *pinflow.Definition) (*pinflow.Plan, []pinfl
 	case err != nil:
 		return nil, nil, err
 	case len(c.faults) > 0:
-		return nil, c.faults, nil
+		return nil, once(c.faults), nil
 	}
 	return c.plan, nil, nil
+}
+
+// once drops what was said before: models that share a file share its faults.
+func once(faults []pinflow.Fault) []pinflow.Fault {
+	seen := map[pinflow.Fault]bool{}
+	return slices.DeleteFunc(faults, func(f pinflow.Fault) bool {
+		known := seen[f]
+		seen[f] = true
+		return known
+	})
 }
 
 // fail keeps the first error that is not the definition's fault.

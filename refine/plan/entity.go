@@ -19,15 +19,15 @@ const signColumn = "_sign"
 func (c *compilation) keyItems(f *file, m pinflow.ModelScript, source *pinflow.PlannedSource, rel *relation, items []item) []string {
 	if len(m.Key) == 0 {
 		if m.Keep != "" {
-			f.faultAt(-1, "Name the columns that make a row's key, or leave keep out.", "the model has keep but no key")
+			f.faultAt(-1, "Name the columns that make a row's key, or leave keep out.", "the model %s has keep but no key", m.Name)
 		}
 		return nil
 	}
 	if m.Keep != "latest" && m.Keep != "first" {
-		f.faultAt(-1, "Write keep: latest or keep: first.", "keep cannot be %q", m.Keep)
+		f.faultAt(-1, "Write keep: latest or keep: first.", "keep of the model %s cannot be %q", m.Name, m.Keep)
 	}
 	if m.Rows != "" && m.Rows != "all" {
-		f.faultAt(-1, "Leave rows out: the row of each key is kept.", "rows of a model with a key cannot be %s", m.Rows)
+		f.faultAt(-1, "Leave rows out: the row of each key is kept.", "rows of the model %s, which has a key, cannot be %s", m.Name, m.Rows)
 	}
 	if !c.checkSourceKey(f, source) {
 		return nil
@@ -38,9 +38,9 @@ func (c *compilation) keyItems(f *file, m pinflow.ModelScript, source *pinflow.P
 		i := slices.IndexFunc(items, func(it item) bool { return sameName(it.name, name) && !sameName(name, "_reject") })
 		switch {
 		case i < 0:
-			f.faultAt(-1, "Name columns that the model yields.", "the key column %s is no column of the model", name)
+			f.faultAt(-1, "Name columns that the model yields.", "the key column %s is no column of the model %s", name, m.Name)
 		case slices.Contains(keys, items[i].name):
-			f.faultAt(-1, "Name each column once.", "the key has the column %s twice", name)
+			f.faultAt(-1, "Name each column once.", "the key of the model %s has the column %s twice", m.Name, name)
 		default:
 			keys = append(keys, items[i].name)
 			home = home || items[i].expr.signature() == column(rel.name, sourceColumn(source, source.Key)).signature()
@@ -48,7 +48,7 @@ func (c *compilation) keyItems(f *file, m pinflow.ModelScript, source *pinflow.P
 	}
 	if !home && !f.failed() {
 		f.faultAt(-1, "Yield "+source.Key+" as it is and name it in key too: one partition must hold all records of a key.",
-			"the model's key does not have the key %s of its source", source.Key)
+			"the key of the model %s does not have the key %s of its source", m.Name, source.Key)
 	}
 	return keys
 }

@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -240,6 +241,78 @@ func TestRefusedModels(t *testing.T) {
 	checkRefused(t, d, cases)
 }
 
+// TestRefusedKeys: what makes a model an entity, and what its metrics cannot take back.
+func TestRefusedKeys(t *testing.T) {
+	type keyed struct {
+		refusal
+		from string // the source
+		key  []string
+		keep string
+		rows string
+	}
+	cases := []keyed{
+		{refusal{"SELECT id FROM src", 0, "the source src has no key", "partition"}, "src", []string{"id"}, "latest", ""},
+		{refusal{"SELECT id, n FROM by_id", 0, "does not have the key id of its source", "name it in key too"}, "by_id", []string{"n"}, "latest", ""},
+		{refusal{"SELECT lower(id) AS id, n FROM by_id", 0, "does not have the key id of its source", "as it is"}, "by_id", []string{"id"}, "latest", ""},
+		{refusal{"SELECT id || '' AS id, n FROM by_id", 0, "does not have the key id of its source", "as it is"}, "by_id", []string{"id", "n"}, "first", ""},
+		{refusal{"SELECT n FROM by_id", 0, "the key column id is no column of the model m4", "yields"}, "by_id", []string{"id"}, "latest", ""},
+		{refusal{"SELECT id FROM by_id", 0, "the key of the model m5 has the column ID twice", ""}, "by_id", []string{"id", "ID"}, "latest", ""},
+		{refusal{"SELECT id, NULL AS _reject FROM by_id", 0, "the key column _reject is no column", ""}, "by_id", []string{"id", "_reject"}, "latest", ""},
+		{refusal{"SELECT id FROM by_id", 0, `keep of the model m7 cannot be "last"`, "latest"}, "by_id", []string{"id"}, "last", ""},
+		{refusal{"SELECT id FROM by_id", 0, `keep of the model m8 cannot be ""`, "latest"}, "by_id", []string{"id"}, "", ""},
+		{refusal{"SELECT id FROM by_id", 0, "the model m9 has keep but no key", ""}, "by_id", nil, "latest", ""},
+		{refusal{"SELECT id FROM by_id", 0, "rows of the model m10, which has a key, cannot be recent", "Leave rows out"}, "by_id", []string{"id"}, "latest", "recent"},
+		{refusal{"SELECT id,\n x FROM by_id", 2, "the key column x is DOUBLE", "cast"}, "by_id", []string{"id", "x"}, "latest", ""},
+		{refusal{"SELECT id,\n tags FROM by_id", 2, "the key column tags is VARCHAR[]", "cast"}, "by_id", []string{"id", "tags"}, "latest", ""},
+		{refusal{"SELECT x FROM by_x", 0, "the key x of source by_x is DOUBLE", "integer"}, "by_x", []string{"x"}, "latest", ""},
+		{refusal{"SELECT o FROM by_o", 0, "the key o of source by_o is JSON", "integer"}, "by_o", []string{"o"}, "latest", ""},
+		{refusal{"SELECT id,\n_home AS at FROM by_id", 2, "there is no column _home", "id, n"}, "by_id", []string{"id"}, "latest", ""},
+		{refusal{"SELECT id,\nby_id._home AS home FROM by_id", 2, "there is no column by_id._home", ""}, "by_id", []string{"id"}, "latest", ""},
+		{refusal{"SELECT id, 1 AS a, CASE WHEN\n _home > 1 THEN 'x' END AS _reject FROM by_id", 2, "there is no column _home", ""}, "by_id", nil, "", ""},
+	}
+	d := trial("", "")
+	d.Models, d.Metrics = nil, nil
+	for _, name := range []string{"id", "x", "o"} {
+		s := d.Sources[0]
+		s.Name, s.Topic, s.Key, s.Partitions = "by_"+name, name, name, 3
+		d.Sources = append(d.Sources, s)
+	}
+	refusals := make([]refusal, len(cases))
+	for i, c := range cases {
+		refusals[i] = c.refusal
+		d.Models = append(d.Models, pinflow.ModelScript{Script: pinflow.Script{Name: fmt.Sprintf("m%d", i), File: fmt.Sprint(i), SQL: c.sql}, From: c.from, Key: c.key, Keep: c.keep, Rows: c.rows})
+	}
+	checkRefused(t, d, refusals)
+
+	metrics := []refusal{
+		{"SELECT max(n) AS c FROM m", 1, "max over the model m cannot be taken back", "report"},
+		{"SELECT id,\nround(min(n) / 2, 1) AS c FROM m GROUP BY id", 2, "min over the model m", "report"},
+		{"SELECT bool_and(b) AS c FROM m", 1, "bool_and over the model m", "report"},
+		{"SELECT bool_or(b) AS c FROM m AS r", 1, "bool_or over the model m", "report"},
+		{"SELECT max(tag) AS c FROM m, unnest(tags) AS t(tag)", 1, "max over the model m", "report"},
+		{"SELECT count(*) AS c FROM m WHERE _sign > 0", 1, "there is no column _sign", ""},
+		{"SELECT count(*) AS c FROM m WHERE m._sign > 0", 1, "there is no column m._sign", ""},
+		{"SELECT median(n) AS c FROM m", 1, "the aggregate median cannot be merged", "report"},
+		{"SELECT sum(x) AS c FROM m", 1, "a sum over DOUBLE", ""},
+	}
+	d = trial(trialModel, "")
+	d.Sources[0].Key, d.Models[0].Key, d.Models[0].Keep, d.Metrics = "id", []string{"id"}, "first", nil
+	for i, c := range metrics {
+		d.Metrics = append(d.Metrics, pinflow.Script{Name: fmt.Sprintf("k%d", i), File: fmt.Sprint(i), SQL: c.sql})
+	}
+	checkRefused(t, d, metrics)
+}
+
+// TestHiddenColumnIsNobodysProperty: a source's hidden column cannot be the schema's too.
+func TestHiddenColumnIsNobodysProperty(t *testing.T) {
+	d := trial("SELECT id FROM src", "SELECT count(*) AS c FROM m")
+	d.Sources[0].Schema = []byte(strings.Replace(trialSchema, `"id"`, `"_Home": {"type": "integer"}, "id"`, 1))
+	_, faults, err := plan.Compile(t.Context(), d)
+	if err != nil || len(faults) != 1 || !strings.Contains(faults[0].Message, "the property _Home") {
+		t.Errorf("%v %v", faults, err)
+	}
+}
+
 func TestAcceptedMetrics(t *testing.T) {
 	d := trial(trialModel, "")
 	d.Metrics = nil
@@ -313,11 +386,42 @@ func TestEveryFaultAtOnce(t *testing.T) {
 
 func TestReports(t *testing.T) {
 	d := trial(trialModel, "SELECT id, count(*) AS c FROM m GROUP BY id")
+	d.Models = append(d.Models, pinflow.ModelScript{Script: pinflow.Script{Name: "gone", File: "gone.sql", SQL: "SELECT id FROM src"}, From: "src", Rows: "none"},
+		pinflow.ModelScript{Script: pinflow.Script{Name: "kept", File: "kept.sql", SQL: "SELECT id FROM src"}, From: "src", Rows: "recent"})
 	report := func(name, sql string) {
-		d.Reports = append(d.Reports, pinflow.Script{Name: name, File: name + ".sql", SQL: sql})
+		d.Reports = append(d.Reports, pinflow.Script{Name: name, File: name + ".sql", SQL: sql, Description: "What " + name + " says."})
 	}
-	report("fine", "WITH w AS (SELECT median(n) AS n FROM m) SELECT k.id, r.reason FROM k, w, rejects AS r ORDER BY k.c DESC LIMIT 3")
-	compile(t, d)
+	good := map[string]string{
+		"fine":     "WITH w AS (SELECT median(n) AS n FROM m) SELECT k.id, r.reason FROM k, w, rejects AS r ORDER BY k.c DESC LIMIT 3",
+		"named":    "WITH gone AS (SELECT id FROM kept) SELECT id FROM gone ORDER BY id",
+		"nested":   "SELECT n FROM (WITH Gone AS (SELECT 1 AS n) SELECT n FROM gone) ORDER BY n",
+		"from":     "FROM k SELECT id",
+		"combined": "SELECT id FROM m UNION SELECT id FROM kept ORDER BY id",
+	}
+	for name, sql := range good {
+		report(name, sql)
+	}
+	report("cut", "-- Cut.\nSELECT ';' AS a, count(*)::UBIGINT AS big, '1'::JSON AS j FROM m; -- and; more\n")
+	p := compile(t, d)
+	for _, r := range p.Reports {
+		if r.Description != "What "+r.Name+" says." {
+			t.Errorf("%+v", r)
+		}
+		if want, ok := good[r.Name]; ok && r.SQL != want {
+			t.Errorf("%s has become %s", want, r.SQL)
+		}
+	}
+	cut := p.Reports[len(p.Reports)-1]
+	if want := []pinflow.Column{{Name: "a", Type: "VARCHAR"}, {Name: "big", Type: "HUGEINT"}, {Name: "j", Type: "VARCHAR"}}; !slices.Equal(cut.Columns, want) {
+		t.Errorf("%v", cut.Columns)
+	}
+	w := newWorld(t, 0, p)
+	w.exec("CREATE TABLE m (id VARCHAR)")
+	if got := w.mustRows("SELECT *, typeof(big), typeof(j) FROM (" + cut.SQL + "\n)"); !slices.Equal(got[0], []string{";", "0", "1", "HUGEINT", "VARCHAR"}) {
+		t.Errorf("%s: %v", cut.SQL, got)
+	}
+
+	d.Reports = nil
 	report("source", "SELECT id\nFROM src")
 	report("column", "SELECT nope FROM k")
 	report("write", "DELETE FROM m")
@@ -326,9 +430,30 @@ func TestReports(t *testing.T) {
 	if err != nil || len(faults) != 2 || faults[0].File != "m.sql" || faults[1].File != "write.sql" {
 		t.Errorf("%v %v", faults, err)
 	}
-	d.Reports = d.Reports[:3]
+	d.Reports = d.Reports[:2]
+	report("none", "SELECT id FROM m WHERE id IN (SELECT id\nFROM Gone)")
+	report("unnamed", "SELECT count(*) FROM m")
+	report("twice", "SELECT id, id AS ID FROM m")
+	report("struct", "SELECT {'a': id} AS s FROM m")
 	_, faults, err = plan.Compile(t.Context(), d)
-	if err != nil || len(faults) != 2 || faults[0].File != "source.sql" || faults[0].Line != 2 || faults[1].File != "column.sql" {
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"source.sql:2: Table with name src", "column.sql:1: ", "none.sql:2: the model gone keeps no rows", `unnamed.sql:1: "count_star()" is no name`, "twice.sql:1: two columns are named ID", "struct.sql:1: the column s is STRUCT"} {
+		if len(faults) != 6 || !strings.HasPrefix(faults[i].String(), want) {
+			t.Errorf("got %v, want %s", faults, want)
+		}
+	}
+}
+
+// TestFaultsOfSharedCleaningAreToldOnce: two models of one file have its faults in common.
+func TestFaultsOfSharedCleaningAreToldOnce(t *testing.T) {
+	d := trial("SELECT id,\nnope FROM src", "SELECT count(*) AS c FROM m")
+	other := d.Models[0]
+	other.Name = "other"
+	d.Models = append(d.Models, other)
+	_, faults, err := plan.Compile(t.Context(), d)
+	if err != nil || len(faults) != 1 {
 		t.Errorf("%v %v", faults, err)
 	}
 }
@@ -346,6 +471,9 @@ func TestGenerationNamesWhatDecidesNumbers(t *testing.T) {
 			d.Metrics[0].SQL = "-- Counts.\nselect  id, count(*)  as c\nfrom m group by all;"
 		},
 		"description": func(d *pinflow.Definition) { d.Metrics[0].Description, d.Sources[0].Description = "x", "y" },
+		"reports": func(d *pinflow.Definition) {
+			d.Reports = []pinflow.Script{{Name: "r", File: "r.sql", SQL: "SELECT id FROM m"}}
+		},
 		"files": func(d *pinflow.Definition) {
 			d.Metrics[0].File, d.Models[0].File, d.Sources[0].SchemaFile = "x", "y", "z"
 		},
@@ -369,6 +497,12 @@ func TestGenerationNamesWhatDecidesNumbers(t *testing.T) {
 		"topic":      func(d *pinflow.Definition) { d.Sources[0].Topic = "u" },
 		"partitions": func(d *pinflow.Definition) { d.Sources[0].Partitions = 2 },
 		"key":        func(d *pinflow.Definition) { d.Sources[0].Key = "id" },
+		"entity": func(d *pinflow.Definition) {
+			d.Sources[0].Key, d.Models[0].Key, d.Models[0].Keep = "id", []string{"id"}, "latest"
+		},
+		"keep": func(d *pinflow.Definition) {
+			d.Sources[0].Key, d.Models[0].Key, d.Models[0].Keep = "id", []string{"id"}, "first"
+		},
 		"schema": func(d *pinflow.Definition) {
 			d.Sources[0].Schema = []byte(strings.Replace(trialSchema, `{"properties"`, `{"required": ["id"], "properties"`, 1))
 		},

@@ -1,6 +1,6 @@
 // Package pipelinetest holds a definition that has nothing of the shipped one, for tests that a thing
-// knows no pipeline: two sources with other keys, partition counts and types, every aggregate that merges, rows
-// that are rejected by SQL and by a failing cast, and records for it, valid and not.
+// knows no pipeline: two sources with other keys, partition counts and types, every aggregate that merges, models that keep the
+// latest row of a key or the first, rows that are rejected by SQL and by a failing cast, reports, and records for it, valid and not.
 package pipelinetest
 
 import (
@@ -26,7 +26,8 @@ func Files(t testing.TB) fs.FS {
 }
 
 // Definition returns the definition: sources sale (keyed by text, 4 partitions) and reading (keyed by a
-// number, 3 partitions), models sales and readings.
+// number, 3 partitions); models sales, readings (no rows kept) and levels (recent ones); of those with a key orders (the latest of
+// each), requests (the first, by an id that many lack) and sensors.
 func Definition(t testing.TB) *pinflow.Definition {
 	t.Helper()
 	d, faults := pipelines.Load(Files(t), "shop")

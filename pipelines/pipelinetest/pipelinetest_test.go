@@ -2,10 +2,15 @@ package pipelinetest_test
 
 import (
 	"bytes"
+	"fmt"
+	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
+	"github.com/pinflow/pinflow"
 	"github.com/pinflow/pinflow/pipelines/pipelinetest"
+	"github.com/pinflow/pinflow/protocol"
 	"github.com/pinflow/pinflow/value"
 )
 
@@ -40,6 +45,48 @@ func TestRecords(t *testing.T) {
 		}
 		if s.Key != "" && len(keys) < 8 {
 			t.Errorf("%s has %d keys only", s.Name, len(keys))
+		}
+	}
+}
+
+// TestPosts: keys come again with other values and with the same, in their home and elsewhere, with ids and without.
+func TestPosts(t *testing.T) {
+	for _, s := range pipelinetest.Definition(t).Sources {
+		schema, _ := value.CompileSchema(s.SchemaFile, s.Schema)
+		all := pipelinetest.Posts(t, 1, s.Name, 2000)
+		if !reflect.DeepEqual(all, pipelinetest.Posts(t, 1, s.Name, 2000)) {
+			t.Errorf("%s: the same seed gives other records", s.Name)
+		}
+		elsewhere, ids, again, sent, changed := 0, 0, 0, map[string]bool{}, map[string][]byte{}
+		moved := 0
+		for _, r := range all {
+			if r.Topic != s.Topic || int(r.Partition) >= s.Partitions || r.Partition < 0 {
+				t.Fatalf("%+v", r)
+			}
+			if schema.Check(r.Value) != nil {
+				continue
+			}
+			whole := fmt.Sprint(r)
+			if sent[whole] {
+				again++
+			}
+			sent[whole] = true
+			if slices.ContainsFunc(r.Headers, func(h pinflow.Header) bool { return strings.EqualFold(h.Key, pipelinetest.IdempotencyKey) }) {
+				ids++
+			}
+			key, _ := schema.KeyOf(r.Value, s.Key)
+			if protocol.Home(key, s.Partitions) != r.Partition {
+				elsewhere++
+			}
+			if before, ok := changed[string(key)]; ok && !bytes.Equal(before, r.Value) {
+				moved++
+			}
+			changed[string(key)] = r.Value
+		}
+		for what, n := range map[string][2]int{"elsewhere": {elsewhere, 40}, "with an id": {ids, 600}, "sent again": {again, 150}, "that change a key's values": {moved, 1000}} {
+			if n[0] < n[1] || n[0] > 1900 {
+				t.Errorf("%s: %d records are %s", s.Name, n[0], what)
+			}
 		}
 	}
 }

@@ -24,17 +24,22 @@ var files embed.FS
 const security = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// New returns an API whose document, OpenAPI 3.1, describes what is registered with it or added to its OpenAPI().
-// It serves the document at /openapi.json and the page at /docs on mux. Everything has to be added before the
-// first request for the document, which fixes it.
-func New(mux *http.ServeMux, title, version string) huma.API {
+// Docs is an API and its document, OpenAPI 3.1, which describes what is registered with it or added to its OpenAPI().
+type Docs struct {
+	huma.API
+	mu   sync.Mutex
+	text []byte // of the document, nil until it is asked for
+}
+
+// New returns Docs that serve the document at /openapi.json and the page at /docs on mux. Everything has to be added before the
+// first request for the document, unless it is added by Change.
+func New(mux *http.ServeMux, title, version string) *Docs {
 	config := huma.DefaultConfig(title, version)
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "", "", "" // served here
 	config.CreateHooks = nil                                             // no links to schemas in answers
-	api := humago.New(mux, config)
-	document := sync.OnceValues(func() ([]byte, error) { return json.Marshal(api.OpenAPI()) })
+	d := &Docs{API: humago.New(mux, config)}
 	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, r *http.Request) {
-		b, err := document()
+		b, err := d.document()
 		if err != nil {
 			problem.Write(w, problem.Of(err))
 			return
@@ -42,7 +47,28 @@ func New(mux *http.ServeMux, title, version string) huma.API {
 		serve(w, r, "application/json", b)
 	})
 	registerPage(mux, title, version)
-	return api
+	return d
+}
+
+// Change changes the document, also while it is served.
+func (d *Docs) Change(f func(*huma.OpenAPI)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.text = nil
+	f(d.OpenAPI())
+}
+
+func (d *Docs) document() ([]byte, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.text == nil {
+		text, err := json.Marshal(d.OpenAPI())
+		if err != nil {
+			return nil, err
+		}
+		d.text = text
+	}
+	return d.text, nil
 }
 
 // registerPage serves the page and its files.

@@ -57,13 +57,14 @@ func firstMissing(at map[pinflow.TopicPartition]pinflow.Progress, after []pinflo
 
 func (s *Web) checkTopics(after []pinflow.Position) error {
 	var faults problem.Faults
+	sources := s.plan().Sources
 	for _, p := range after {
-		i := slices.IndexFunc(s.Plan.Sources, func(src pinflow.PlannedSource) bool { return src.Topic == p.Topic })
+		i := slices.IndexFunc(sources, func(src pinflow.PlannedSource) bool { return src.Topic == p.Topic })
 		switch {
 		case i < 0:
 			faults = append(faults, problem.Detail{Path: "after", Reason: "the pipeline reads no topic " + p.Topic})
-		case s.Plan.Sources[i].Partitions > 0 && int(p.Partition) >= s.Plan.Sources[i].Partitions:
-			faults = append(faults, problem.Detail{Path: "after", Reason: fmt.Sprintf("topic %s has %d partitions, numbered from 0", p.Topic, s.Plan.Sources[i].Partitions)})
+		case sources[i].Partitions > 0 && int(p.Partition) >= sources[i].Partitions:
+			faults = append(faults, problem.Detail{Path: "after", Reason: fmt.Sprintf("topic %s has %d partitions, numbered from 0", p.Topic, sources[i].Partitions)})
 		}
 	}
 	if faults != nil {

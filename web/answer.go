@@ -42,6 +42,11 @@ func (s *Web) answer(w http.ResponseWriter, r *http.Request, by, name string, re
 	if err != nil {
 		return err
 	}
+	return writeResult(w, name, req, res)
+}
+
+// writeResult writes rows in the form that was asked for.
+func writeResult(w http.ResponseWriter, name string, req request, res *pinflow.Result) error {
 	at := sortedPositions(res.Positions)
 	w.Header().Set(positionHeader, headerOf(at))
 	w.Header().Add("Vary", "Accept")

@@ -16,6 +16,7 @@ type text struct {
 	id, tag, summary, about string
 	params                  []*huma.Param
 	body                    any      // a value of the type of the request's body; nil: none
+	jsonBody                bool     // nothing but JSON is taken
 	answer                  any      // a value of the type of the answer
 	media                   []string // of the answer; the first is answer's. None: JSON
 	errors                  []int
@@ -39,12 +40,15 @@ func (op operation) describe(schemas huma.Registry) *huma.Operation {
 		ok.Headers = map[string]*huma.Param{positionHeader: {Schema: &huma.Schema{Type: huma.TypeString},
 			Description: "The position that the rows are exact for: topic:partition:offset, separated by commas. All records before the offset are counted, and none from it on."}}
 	}
-	out := &huma.Operation{Method: op.method, Path: op.path, OperationID: t.id, Tags: []string{t.tag}, Summary: t.summary, Description: t.about,
+	out := &huma.Operation{Method: op.method, Path: strings.ReplaceAll(op.path, "...}", "}"), OperationID: t.id, Tags: []string{t.tag}, Summary: t.summary, Description: t.about,
 		Parameters: t.params, Responses: map[string]*huma.Response{"200": ok}}
 	if t.body != nil {
 		out.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
 			"application/json": {Schema: schemas.Schema(reflect.TypeOf(t.body), true, t.id)},
 			"text/plain":       {Schema: &huma.Schema{Type: huma.TypeString}}}}
+		if t.jsonBody {
+			delete(out.RequestBody.Content, "text/plain")
+		}
 	}
 	for _, status := range t.errors {
 		out.Responses[strconv.Itoa(status)] = &huma.Response{Description: http.StatusText(status), Content: map[string]*huma.MediaType{
@@ -63,6 +67,7 @@ var controlTexts = map[string]string{
 	"format":   "json or csv; without it the Accept header decides.",
 	"after":    "Wait until this record is counted: a receipt as topic:partition:offset. May be given several times.",
 	"timeout":  "How long after waits, such as 500ms or 5s; then the answer is 503 with Retry-After.",
+	"as_of":    "The name of a period, such as 2026-11-22: the state at its end.",
 	"every_ms": "At least so many milliseconds between two events.",
 }
 
@@ -178,16 +183,16 @@ func textOfPrometheus() text {
 // columnsText lists the metrics' columns.
 func (s *Web) columnsText() string {
 	var b strings.Builder
-	for _, m := range s.Plan.Metrics {
+	for _, m := range s.plan().Metrics {
 		b.WriteString("\n\n- `" + m.Name + "`: " + grammar{columns: m.Columns}.columnNames())
 	}
 	return b.String()
 }
 
 func (s *Web) metricNames() []string {
-	names := make([]string, len(s.Plan.Metrics))
-	for i, m := range s.Plan.Metrics {
-		names[i] = m.Name
+	var names []string
+	for _, m := range s.plan().Metrics {
+		names = append(names, m.Name)
 	}
 	return names
 }

@@ -15,13 +15,14 @@ type hub struct {
 	max    int // clients
 
 	mu      sync.Mutex
+	renewed chan struct{} // closed when streams are to begin anew
 	clients int
 	feeds   map[string]*feed
 	running sync.WaitGroup
 }
 
 func newHub(maxClients int) *hub {
-	h := &hub{max: maxClients, feeds: map[string]*feed{}}
+	h := &hub{max: maxClients, feeds: map[string]*feed{}, renewed: make(chan struct{})}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	return h
 }
@@ -79,7 +80,29 @@ func (h *hub) part(f *feed, wake chan struct{}) {
 	delete(f.watchers, wake)
 	if len(f.watchers) == 0 {
 		f.stop()
-		delete(h.feeds, f.key)
+		if h.feeds[f.key] == f {
+			delete(h.feeds, f.key)
+		}
+	}
+}
+
+// renewal returns a channel that is closed when what feeds ask no longer holds.
+func (h *hub) renewal() <-chan struct{} {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.renewed
+}
+
+// renew ends all streams. Nobody joins the feeds of metrics that there are; each ends with its last watcher.
+func (h *hub) renew() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	close(h.renewed)
+	h.renewed = make(chan struct{})
+	for key := range h.feeds {
+		if key != statusKey {
+			delete(h.feeds, key)
+		}
 	}
 }
 

@@ -22,6 +22,9 @@ func (s *Web) operations() []operation {
 		{"GET", "/api/metrics/{name}", s.metric, s.textOfMetric()},
 		{"GET", "/api/metrics/{name}/events", s.metricEvents, s.textOfMetricEvents()},
 		{"GET", "/api/models/{name}", s.model, s.textOfModel()},
+		{"GET", "/api/models/{name}/{key...}", s.entity, s.textOfEntity()},
+		{"GET", "/api/reports", s.listReports, textOfReports()},
+		{"GET", "/api/reports/{name}", s.report, s.textOfReport()},
 		{"GET", "/api/rejects", s.rejects, s.textOfRejects()},
 		{"POST", "/api/sql", s.sql, s.textOfSQL()},
 		{"GET", "/api/status", s.status, textOfStatus()},
@@ -32,6 +35,9 @@ func (s *Web) operations() []operation {
 	}
 	if s.Lake != nil {
 		all = append(all, operation{"GET", "/api/lake", s.lake, textOfLake()})
+	}
+	if s.Operate != nil {
+		all = append(all, s.operateOperations()...)
 	}
 	return all
 }
@@ -52,12 +58,13 @@ type metricList struct {
 }
 
 func (s *Web) listMetrics(w http.ResponseWriter, _ *http.Request) error {
-	return writeJSON(w, metricList{s.Plan.Pipeline, s.Plan.Generation, s.metricInfos()})
+	plan := s.plan()
+	return writeJSON(w, metricList{plan.Pipeline, plan.Generation, metricInfos(plan)})
 }
 
-func (s *Web) metricInfos() []metricInfo {
-	infos := make([]metricInfo, len(s.Plan.Metrics))
-	for i, m := range s.Plan.Metrics {
+func metricInfos(plan *pinflow.Plan) []metricInfo {
+	infos := make([]metricInfo, len(plan.Metrics))
+	for i, m := range plan.Metrics {
 		infos[i] = metricInfo{m.Name, m.Description, m.Model, m.Columns}
 	}
 	return infos
@@ -78,11 +85,10 @@ func (s *Web) metric(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Web) model(w http.ResponseWriter, r *http.Request) error {
-	i := slices.IndexFunc(s.Plan.Models, func(m pinflow.PlannedModel) bool { return m.Name == r.PathValue("name") && m.Table != "" })
-	if i < 0 {
-		return notFound("model", r.PathValue("name"), "The models whose rows are kept are ", s.modelNames())
+	m, err := s.findModel(r.PathValue("name"))
+	if err != nil {
+		return err
 	}
-	m := s.Plan.Models[i]
 	return s.someRows(w, r, "model", grammar{view: m.Name, columns: m.Columns}, byPosition(m.Columns))
 }
 

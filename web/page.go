@@ -25,11 +25,21 @@ var mediaTypes = map[string]string{".css": "text/css; charset=utf-8", ".js": "te
 
 // pageData is what page/index.html shows before any script has run.
 type pageData struct {
-	Pipeline string
-	Metrics  []pageMetric
-	Sources  []pageSource
-	Version  string // of the page's files: a new one is fetched at once
+	Pipeline   string
+	Generation string
+	Metrics    []pageMetric
+	Entities   []pageEntity
+	Reports    []pageReport
+	Sources    []pageSource
+	Operated   bool   // there are audits, batches and generations
+	Version    string // of the page's files: a new one is fetched at once
 }
+
+// pageEntity is a model with a key.
+type pageEntity struct{ Name, Key, Keep string }
+
+// pageReport is a report.
+type pageReport struct{ Name, Description string }
 
 // pageMetric is a metric and its columns as JSON, from which the page tells how to draw it.
 type pageMetric struct {
@@ -54,21 +64,15 @@ func (s *Web) registerPage(mux *http.ServeMux) {
 			files[f.Name()] = content
 		}
 	}
-	data := pageData{Pipeline: s.Plan.Pipeline, Version: hex.EncodeToString(version.Sum(nil)[:6])}
-	for _, m := range s.metricInfos() {
-		data.Metrics = append(data.Metrics, pageMetric{m, string(mustJSON(orEmpty(m.Columns)))})
-	}
-	for _, src := range s.Plan.Sources {
-		data.Sources = append(data.Sources, pageSource{src.Name, strings.TrimPrefix(src.Route, "/"), example(src.Schema)})
-	}
-	mux.HandleFunc("GET /{$}", s.serve(index(data)))
+	of := hex.EncodeToString(version.Sum(nil)[:6])
+	mux.HandleFunc("GET /{$}", s.serve(s.index(of)))
 	mux.HandleFunc("GET /page/{file}", s.serve(func(w http.ResponseWriter, r *http.Request) error {
 		content, ok := files[r.PathValue("file")]
 		if !ok {
 			return &pinflow.Error{Op: "read", On: r.URL.Path, Kind: pinflow.NotFound}
 		}
 		w.Header().Set("Content-Type", mediaTypes[path.Ext(r.PathValue("file"))])
-		if r.URL.Query().Get("v") == data.Version {
+		if r.URL.Query().Get("v") == of {
 			w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 		}
 		_, err := w.Write(content)
@@ -76,14 +80,35 @@ func (s *Web) registerPage(mux *http.ServeMux) {
 	}))
 }
 
-func index(data pageData) handler {
+// pageData tells of the definition that readers see now.
+func (s *Web) pageData(version string) pageData {
+	plan := s.plan()
+	data := pageData{Pipeline: plan.Pipeline, Generation: plan.Generation, Version: version, Operated: s.Operate != nil}
+	for _, m := range metricInfos(plan) {
+		data.Metrics = append(data.Metrics, pageMetric{m, string(mustJSON(orEmpty(m.Columns)))})
+	}
+	for _, m := range plan.Models {
+		if len(m.Key) > 0 && m.Table != "" {
+			data.Entities = append(data.Entities, pageEntity{m.Name, strings.Join(m.Key, ", "), m.Keep})
+		}
+	}
+	for _, r := range plan.Reports {
+		data.Reports = append(data.Reports, pageReport{r.Name, r.Description})
+	}
+	for _, src := range plan.Sources {
+		data.Sources = append(data.Sources, pageSource{src.Name, strings.TrimPrefix(src.Route, "/"), example(src.Schema)})
+	}
+	return data
+}
+
+func (s *Web) index(version string) handler {
 	t, err := template.ParseFS(pageFiles, "page/index.html")
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return &pinflow.Error{Op: "read the page", Err: err}
 		}
 		var body bytes.Buffer
-		if err := t.Execute(&body, data); err != nil {
+		if err := t.Execute(&body, s.pageData(version)); err != nil {
 			return &pinflow.Error{Op: "write the page", Err: err}
 		}
 		h := w.Header()

@@ -29,6 +29,7 @@ type request struct {
 	after   []pinflow.Position // wait until these records are counted
 	timeout time.Duration      // for so long
 	pace    time.Duration      // between two events, at least
+	asOf    string             // of a report: the period at whose end
 }
 
 // grammar is which parameters a route takes: its controls, and one per column for equality.
@@ -109,6 +110,8 @@ func (g grammar) control(req *request, name string, values []string) (err error)
 		req.after, err = positions(values)
 	case "timeout":
 		req.timeout, err = duration(value, 0, g.maxWait)
+	case "as_of":
+		req.asOf = value
 	case "every_ms":
 		req.pace, err = duration(value+"ms", fastestPace, slowestPace)
 	}

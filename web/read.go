@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,20 +14,45 @@ const bySQL = "sql"
 
 // Which parameters the routes take besides the columns' names.
 var (
-	rowControls   = []string{"filter", "from", "to", "order", "limit", "format", "after", "timeout"}
-	eventControls = []string{"filter", "from", "to", "order", "limit", "every_ms"}
-	sqlControls   = []string{"format", "after", "timeout"}
+	rowControls    = []string{"filter", "from", "to", "order", "limit", "format", "after", "timeout"}
+	eventControls  = []string{"filter", "from", "to", "order", "limit", "every_ms"}
+	sqlControls    = []string{"format", "after", "timeout"}
+	reportControls = []string{"as_of", "format", "after", "timeout"}
+	keyControls    = []string{"after", "timeout"}
 )
 
 func (s *Web) findMetric(name string) (pinflow.PlannedMetric, error) {
-	names := make([]string, len(s.Plan.Metrics))
-	for i, m := range s.Plan.Metrics {
+	metrics := s.plan().Metrics
+	names := make([]string, len(metrics))
+	for i, m := range metrics {
 		if m.Name == name {
 			return m, nil
 		}
 		names[i] = m.Name
 	}
 	return pinflow.PlannedMetric{}, notFound("metric", name, "The metrics are ", names)
+}
+
+// findModel finds a model whose rows are kept.
+func (s *Web) findModel(name string) (pinflow.PlannedModel, error) {
+	models := s.plan().Models
+	i := slices.IndexFunc(models, func(m pinflow.PlannedModel) bool { return m.Name == name && m.Table != "" })
+	if i < 0 {
+		return pinflow.PlannedModel{}, notFound("model", name, "The models whose rows are kept are ", s.modelNames())
+	}
+	return models[i], nil
+}
+
+func (s *Web) findReport(name string) (pinflow.PlannedReport, error) {
+	reports := s.plan().Reports
+	names := make([]string, len(reports))
+	for i, r := range reports {
+		if r.Name == name {
+			return r, nil
+		}
+		names[i] = r.Name
+	}
+	return pinflow.PlannedReport{}, notFound("report", name, "The reports are ", names)
 }
 
 // notFound says which names there are.
@@ -39,7 +65,7 @@ func notFound(what, name, hint string, names []string) error {
 
 func (s *Web) modelNames() []string {
 	var names []string
-	for _, m := range s.Plan.Models {
+	for _, m := range s.plan().Models {
 		if m.Table != "" {
 			names = append(names, m.Name)
 		}

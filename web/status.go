@@ -10,6 +10,9 @@ import (
 	"github.com/pinflow/pinflow"
 )
 
+// statusKey is that of the feed of the status.
+const statusKey = "status"
+
 const statusTimeout = 5 * time.Second // a status that takes longer is an error
 
 // Status is how far and how fast the live half is.
@@ -47,7 +50,7 @@ func (s *Web) status(w http.ResponseWriter, r *http.Request) error {
 // statusWatch is the feed that also takes the meter's samples. It runs from New to Close, so that whoever
 // comes sees the last two minutes.
 func (s *Web) statusWatch() watched {
-	return watched{key: "status", about: "/api/status", question: question{pace: samplePace, next: func(ctx context.Context, _ *version) (*version, error) {
+	return watched{key: statusKey, about: "/api/status", question: question{pace: samplePace, next: func(ctx context.Context, _ *version) (*version, error) {
 		st, at, err := s.readStatus(ctx)
 		if err != nil {
 			return nil, err
@@ -64,7 +67,8 @@ func (s *Web) readStatus(ctx context.Context) (Status, sample, error) {
 	if err != nil {
 		return Status{}, sample{}, err
 	}
-	st := Status{Pipeline: s.Plan.Pipeline, Generation: s.Plan.Generation, Ready: s.Ready() == nil}
+	plan := s.plan()
+	st := Status{Pipeline: plan.Pipeline, Generation: plan.Generation, Ready: s.Ready() == nil}
 	bounds, known := s.bounds(ctx)
 	st.Partitions = partitions(at, bounds)
 	if s.Stopped != nil {
@@ -107,7 +111,7 @@ func (s *Web) bounds(ctx context.Context) (bounds map[pinflow.TopicPartition]pin
 		return nil, false
 	}
 	bounds = map[pinflow.TopicPartition]pinflow.PartitionBounds{}
-	for _, src := range s.Plan.Sources {
+	for _, src := range s.plan().Sources {
 		topic, err := s.Journal.Topic(ctx, src.Topic)
 		if err != nil {
 			return nil, false

@@ -33,6 +33,7 @@ func mustJSON(v any) []byte {
 }
 
 func (s *Web) metricEvents(w http.ResponseWriter, r *http.Request) error {
+	renewed := s.hub.renewal()
 	values, err := queryOf(r)
 	if err != nil {
 		return err
@@ -41,11 +42,12 @@ func (s *Web) metricEvents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.stream(w, r, []watched{one})
+	return s.stream(w, r, []watched{one}, renewed)
 }
 
 // events is the status and any number of metrics in one stream: browsers open only six at a time.
 func (s *Web) events(w http.ResponseWriter, r *http.Request) error {
+	renewed := s.hub.renewal()
 	values, err := queryOf(r)
 	if err != nil {
 		return err
@@ -60,7 +62,7 @@ func (s *Web) events(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.stream(w, r, append([]watched{s.statusWatch()}, metrics...))
+	return s.stream(w, r, append([]watched{s.statusWatch()}, metrics...), renewed)
 }
 
 func queryOf(r *http.Request) (url.Values, error) {
@@ -78,8 +80,8 @@ type subscription struct {
 	has   int64
 }
 
-// stream is one client's events until it goes away or web is closed.
-func (s *Web) stream(w http.ResponseWriter, r *http.Request, all []watched) error {
+// stream is one client's events until it goes away, web is closed, or another generation takes over.
+func (s *Web) stream(w http.ResponseWriter, r *http.Request, all []watched, renewed <-chan struct{}) error {
 	if err := s.hub.enter(); err != nil {
 		return err
 	}
@@ -105,7 +107,7 @@ func (s *Web) stream(w http.ResponseWriter, r *http.Request, all []watched) erro
 	if err := out.write("retry: 2000\n\n"); err != nil {
 		return gone(err)
 	}
-	return gone(s.pump(r, out, subs, wake))
+	return gone(s.pump(r, out, subs, wake, renewed))
 }
 
 // first waits for the first answer of a stream's only feed, so that an error can still be the HTTP
@@ -128,7 +130,7 @@ func (s *Web) first(r *http.Request, sub *subscription, wake chan struct{}) erro
 }
 
 // pump writes what is new until there is nobody to write to.
-func (s *Web) pump(r *http.Request, out *eventWriter, subs []*subscription, wake chan struct{}) error {
+func (s *Web) pump(r *http.Request, out *eventWriter, subs []*subscription, wake chan struct{}, renewed <-chan struct{}) error {
 	silence := time.NewTimer(keepAlive)
 	defer silence.Stop()
 	for {
@@ -145,6 +147,8 @@ func (s *Web) pump(r *http.Request, out *eventWriter, subs []*subscription, wake
 				return err
 			}
 		case <-r.Context().Done():
+			return nil
+		case <-renewed:
 			return nil
 		case <-s.hub.ctx.Done():
 			return nil

@@ -47,6 +47,7 @@ type watched struct {
 
 // watch reads the parameters of a stream of a metric's changes.
 func (s *Web) watch(name string, values url.Values) (watched, error) {
+	generation := s.plan().Generation
 	m, err := s.findMetric(name)
 	if err != nil {
 		return watched{}, err
@@ -61,7 +62,7 @@ func (s *Web) watch(name string, values url.Values) (watched, error) {
 	q.Limit = min(orDefault(q.Limit, s.Limits.EventRows), s.Limits.EventRows)
 	w := &metricWatch{web: s, name: m.Name, query: q, limit: q.Limit, counts: q.Where == "" && len(q.Filter) == 0}
 	w.query.Limit++ // one more tells whether there are more
-	return watched{key: m.Name + "?" + values.Encode(), about: "/api/metrics/" + m.Name,
+	return watched{key: generation + "/" + m.Name + "?" + values.Encode(), about: "/api/metrics/" + m.Name,
 		question: question{next: w.next, changes: s.Store.Changes, pace: req.pace}}, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -15,11 +16,12 @@ import (
 // Options is what web shows and how much of it at once.
 type Options struct {
 	Store   pinflow.StoreReader
-	Plan    *pinflow.Plan
+	Plan    *pinflow.Plan                           // at the start; SetPlan changes it
 	Journal TopicReader                             // tells how far the store lags; nil: not shown
 	Ready   func() error                            // nil when posts are taken and reads answered; nil: always ready
 	Stopped func() map[pinflow.TopicPartition]error // why partitions are not counted any further; nil: not known
 	Lake    func(ctx context.Context) (any, error)  // what GET /api/lake shows as JSON; nil: no such route
+	Operate Operator                                // audits, batches and generations; nil: no such routes
 	Metrics *prometheus.Registry                    // shown at /metrics, and web's own are added to it; nil: a new one
 	Log     *slog.Logger                            // nil: nothing is logged
 	Limits  Limits
@@ -70,11 +72,15 @@ type Web struct {
 	hub      *hub
 	turns    chan struct{} // one per query that may be in the store
 	sqlTurns chan struct{} // and one per query of POST /api/sql, which may be slow: half as many
+	served   atomic.Pointer[pinflow.Plan]
 	progress *progress
 	meter    meter
 	rejected rejected
 	origin   *http.CrossOriginProtection
 	queries  *prometheus.HistogramVec
+
+	api       huma.API // that describes the routes; nil: none
+	described bool
 }
 
 // New checks the options, adds web's own metrics to the registry and begins to measure speed; Close ends
@@ -94,6 +100,7 @@ func New(o Options) (*Web, error) {
 	}
 	o.Limits = o.Limits.orDefaults()
 	s := &Web{Options: o, progress: newProgress(), origin: http.NewCrossOriginProtection(), hub: newHub(o.Limits.Clients)}
+	s.served.Store(o.Plan)
 	s.turns = make(chan struct{}, o.Limits.Queries)
 	s.sqlTurns = make(chan struct{}, max(1, o.Limits.Queries/2))
 	if err := s.measure(); err != nil {
@@ -112,7 +119,11 @@ func (s *Web) measure() error {
 		Help: "Event streams that are open."}, func() float64 { c, _ := s.hub.size(); return float64(c) })
 	feeds := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "pinflow_web_event_feeds",
 		Help: "Different queries that event streams watch."}, func() float64 { _, f := s.hub.size(); return float64(f) })
-	for _, c := range []prometheus.Collector{s.queries, clients, feeds} {
+	all := []prometheus.Collector{s.queries, clients, feeds}
+	if s.Operate != nil {
+		all = append(all, newDifferences(s.Operate))
+	}
+	for _, c := range all {
 		if err := s.Metrics.Register(c); err != nil {
 			return &pinflow.Error{Op: "web: register metrics", Kind: pinflow.Exists, Err: err, Hint: "Give every web a registry of its own."}
 		}
@@ -124,10 +135,9 @@ func (s *Web) measure() error {
 func (s *Web) Register(mux *http.ServeMux, api huma.API) {
 	for _, op := range s.operations() {
 		mux.HandleFunc(op.method+" "+op.path, s.serve(op.handle))
-		if api != nil {
-			api.OpenAPI().AddOperation(op.describe(api.OpenAPI().Components.Schemas))
-		}
 	}
+	s.api = api
+	s.describe()
 	s.registerPage(mux)
 }
 

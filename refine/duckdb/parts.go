@@ -20,8 +20,8 @@ type Parts struct {
 
 // Rows returns the rows of parts, which are of a table, in the table's columns. A store on the same instance reads the files itself.
 // The files must be there as long as the relation is used.
-func (p Parts) Rows(parts []pinflow.Part, t pinflow.Table) pinflow.Relation {
-	return duck.Parquet(p.Instance, filesOf(parts), columnsOf(&t))
+func (p Parts) Rows(parts []pinflow.Part, t *pinflow.Table) pinflow.Relation {
+	return duck.Parquet(p.Instance, filesOf(parts), columnsOf(t))
 }
 
 // columnsOf are all columns of a table.

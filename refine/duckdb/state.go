@@ -12,12 +12,12 @@ import (
 
 // StateOf returns the rows of a table of kind Entities that stand for some keys, rows of the key's columns, in a state that is made of
 // parts. Keys without a row are left out. A store on the same instance reads keys and files itself, when it reads the relation.
-func (p Parts) StateOf(ctx context.Context, parts []pinflow.Part, t pinflow.Table, keys pinflow.Relation) (pinflow.Relation, error) {
+func (p Parts) StateOf(ctx context.Context, parts []pinflow.Part, t *pinflow.Table, keys pinflow.Relation) (pinflow.Relation, error) {
 	if t.Kind != pinflow.Entities {
 		return nil, &pinflow.Error{Op: "read state", On: t.Name, Kind: pinflow.Invalid, Err: fmt.Errorf("the table is of kind %s", t.Kind)}
 	}
 	if k, ok := keys.(*duck.Table); ok && k.Instance == p.Instance {
-		return &duck.Table{Instance: p.Instance, Name: "(" + stateSQL(p.Instance, parts, &t, k.Name) + ")", Columns: columnsOf(&t)}, nil
+		return &duck.Table{Instance: p.Instance, Name: "(" + stateSQL(p.Instance, parts, t, k.Name) + ")", Columns: columnsOf(t)}, nil
 	}
 	return &standing{p, parts, t, keys}, ctx.Err()
 }
@@ -26,7 +26,7 @@ func (p Parts) StateOf(ctx context.Context, parts []pinflow.Part, t pinflow.Tabl
 type standing struct {
 	Parts
 	parts []pinflow.Part
-	table pinflow.Table
+	table *pinflow.Table
 	keys  pinflow.Relation
 }
 
@@ -53,7 +53,7 @@ func (s *standing) Scan(ctx context.Context, f func(row []any) error) (err error
 		return err
 	}
 	keys := "(SELECT " + strings.Join(casts, ", ") + " FROM " + w.table("keys") + ")"
-	rows := &duck.Table{Instance: s.Instance, Name: "(" + stateSQL(s.Instance, s.parts, &s.table, keys) + ")", Columns: columnsOf(&s.table)}
+	rows := &duck.Table{Instance: s.Instance, Name: "(" + stateSQL(s.Instance, s.parts, s.table, keys) + ")", Columns: columnsOf(s.table)}
 	return rows.Scan(ctx, f)
 }
 

@@ -63,6 +63,62 @@ func (j *Journal) Create(name string, partitions int) {
 	j.topics[name] = t
 }
 
+// Grow adds partitions to a topic, up to n.
+func (j *Journal) Grow(name string, n int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	t := j.topics[name]
+	for p := len(t.logs); p < n; p++ {
+		t.logs = append(t.logs, &partitionLog{})
+		j.order = append(j.order, pinflow.TopicPartition{Topic: name, Partition: int32(p)})
+	}
+	j.deal(func(tp pinflow.TopicPartition) bool { return j.want[tp] == nil })
+}
+
+// Read implements pinflow.JournalReader.
+func (j *Journal) Read(ctx context.Context, tp pinflow.TopicPartition, offset int64, maxRecords int) ([]pinflow.Record, error) {
+	j.dawdle(ctx)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	l := j.log(tp)
+	if offset < l.start || offset > l.end {
+		return nil, &pinflow.Error{Op: "read", On: tp.String(), Kind: pinflow.OutOfRange}
+	}
+	from, _ := slices.BinarySearchFunc(l.records, offset, func(r pinflow.Record, at int64) int { return int(r.Offset - at) })
+	return slices.Clone(l.records[from:min(len(l.records), from+max(maxRecords, 1))]), ctx.Err()
+}
+
+// OffsetAt implements pinflow.JournalReader.
+func (j *Journal) OffsetAt(ctx context.Context, topic string, timestamp int64) (map[int32]int64, error) {
+	about, err := j.Topic(ctx, topic)
+	if err != nil {
+		return nil, err
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	at := map[int32]int64{}
+	for _, b := range about.Partitions {
+		at[b.Partition] = b.End
+		for _, r := range j.topics[topic].logs[b.Partition].records {
+			if r.Timestamp >= timestamp {
+				at[b.Partition] = r.Offset
+				break
+			}
+		}
+	}
+	return at, nil
+}
+
+// dawdle takes the time of an answer.
+func (j *Journal) dawdle(ctx context.Context) {
+	if j.slow > 0 {
+		j.mu.Lock()
+		d := time.Duration(j.random.Int64N(int64(j.slow)))
+		j.mu.Unlock()
+		sleep(ctx, d)
+	}
+}
+
 // Append appends a record of which Topic, Partition, Timestamp, Key, Value and Headers are given.
 func (j *Journal) Append(r pinflow.Record) {
 	j.mu.Lock()
@@ -116,14 +172,9 @@ func (j *Journal) log(tp pinflow.TopicPartition) *partitionLog {
 	return j.topics[tp.Topic].logs[tp.Partition]
 }
 
-// Topic implements lake.Journal.
+// Topic implements lake.Journal and pinflow.JournalReader.
 func (j *Journal) Topic(ctx context.Context, name string) (pinflow.Topic, error) {
-	if j.slow > 0 {
-		j.mu.Lock()
-		d := time.Duration(j.random.Int64N(int64(j.slow)))
-		j.mu.Unlock()
-		sleep(ctx, d)
-	}
+	j.dawdle(ctx)
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	t := j.topics[name]

@@ -39,6 +39,12 @@ func (p *Process) Kill() {
 	p.dead = true
 }
 
+func (p *Process) killed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.dead
+}
+
 // fate is what becomes of a call.
 type fate struct {
 	delay  time.Duration

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,8 +21,8 @@ import (
 
 // Simulate runs writers against one lake through what chance (seed) has in store for them: rebalances, members that are
 // lost and do not know, crashes, puts that fail, that succeed and say they failed, or that land minutes later, a broker's clock
-// that steps back, quiet hours, retention. Then it lets one writer finish, and returns what is wrong with the lake. All of it happens on
-// a clock of its own, so hours take milliseconds.
+// that steps back, quiet hours, partitions that are added or never get a record, retention, while sealers, which are killed too, seal what they can. Then it
+// lets one writer and one sealer finish, and returns what is wrong with the lake. All of it happens on a clock of its own, so hours take milliseconds.
 func Simulate(t *testing.T, seed uint64) (err error) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSimulation(t, seed)
@@ -42,7 +43,10 @@ type simulation struct {
 	options lake.Options
 	faults  float64
 	slow    time.Duration
-	clock   int64 // the broker's, Unix ms
+	clock   int64        // the broker's, Unix ms
+	latest  atomic.Int64 // the latest that it ever was
+	quiet   map[pinflow.TopicPartition]bool
+	sealing sealing
 	crew    []*worker
 	leavers sync.WaitGroup // workers that take their time to leave
 
@@ -62,19 +66,29 @@ type worker struct {
 
 func newSimulation(t *testing.T, seed uint64) *simulation {
 	r := rand.New(rand.NewPCG(seed, 3))
-	s := &simulation{t: t, random: r, memory: &Memory{}, clock: 1_790_000_000_000}
+	s := &simulation{t: t, random: r, memory: &Memory{}, clock: 1_790_000_000_000, quiet: map[pinflow.TopicPartition]bool{}}
+	s.latest.Store(s.clock)
 	s.length = []time.Duration{time.Second, 5 * time.Second, time.Minute, time.Hour, 24 * time.Hour}[r.IntN(5)]
 	s.faults = []float64{0, 0.05, 0.3}[r.IntN(3)]
 	s.slow = []time.Duration{0, 100 * time.Millisecond, 5 * time.Second}[r.IntN(3)]
 	s.journal = NewJournal(seed, s.slow)
 	s.journal.Faults = s.faults / 3
 	s.journal.OnCommitted = func(tp pinflow.TopicPartition, offset int64) { s.promised("the group was told", tp, offset) }
+	topics := []string{testTopic}
 	s.journal.Create(testTopic, 1+r.IntN(4))
-	s.options = lake.Options{Topics: []string{testTopic}, PeriodLength: pinflow.PeriodLength(s.length),
+	if r.IntN(2) == 0 {
+		topics = append(topics, "another")
+		s.journal.Create("another", 1+r.IntN(2))
+	}
+	for _, tp := range s.journal.Partitions() {
+		s.quiet[tp] = r.IntN(6) == 0
+	}
+	s.options = lake.Options{Topics: topics, Unkeyed: topics, PeriodLength: pinflow.PeriodLength(s.length),
 		FlushAge:   []time.Duration{time.Second, 20 * time.Second, 10 * time.Minute}[r.IntN(3)],
 		FlushCount: []int{0, 1, 7, 100}[r.IntN(4)], FlushBytes: []int64{0, 300, 5000}[r.IntN(3)],
 		Memory: []int64{0, 1, 4000}[r.IntN(3)], LeaveTimeout: []time.Duration{time.Second, 20 * time.Second, 0}[r.IntN(3)],
 		Log: slog.New(slog.DiscardHandler)}
+	s.newSealing()
 	return s
 }
 
@@ -104,7 +118,12 @@ func (s *simulation) run() error {
 	if s.faulty != nil {
 		return s.faulty
 	}
-	return Check(ctx, s.journal, s.memory, testTopic, s.length, true)
+	for _, topic := range s.options.Topics {
+		if err := Check(ctx, s.journal, s.memory, topic, s.length, true); err != nil {
+			return err
+		}
+	}
+	return s.sealRest(ctx)
 }
 
 // complete tells whether the lake has the journal's last records.
@@ -130,13 +149,23 @@ func (s *simulation) step() {
 	tps := s.journal.Partitions()
 	tp := tps[s.random.IntN(len(tps))]
 	switch n := s.random.IntN(100); {
-	case n < 55:
+	case n < 40:
 		for range s.random.IntN(30) {
 			s.tick()
-			s.journal.Append(Draft(s.random, tps[s.random.IntN(len(tps))], s.clock))
+			if tp := tps[s.random.IntN(len(tps))]; !s.quiet[tp] {
+				s.journal.Append(Draft(s.random, tp, s.clock))
+			}
 		}
-	case n < 60:
+	case n < 55:
+		s.sealStep()
+	case n < 57:
+		s.wind(s.random.Int64N(4 * s.length.Milliseconds())) // nobody posts
+	case n < 59:
 		s.journal.Skip(tp)
+	case n < 60:
+		if len(tps) < 7 {
+			s.journal.Grow(tp.Topic, 1+s.partitions(tp.Topic))
+		}
 	case n < 67:
 		s.journal.Rebalance()
 	case n < 79:
@@ -167,12 +196,31 @@ func (s *simulation) tick() {
 	length := s.length.Milliseconds()
 	switch n := s.random.IntN(40); {
 	case n == 0:
-		s.clock -= s.random.Int64N(3 * length)
+		s.wind(-s.random.Int64N(3 * length))
 	case n < 3:
-		s.clock += s.random.Int64N(3 * length)
+		s.wind(s.random.Int64N(3 * length))
 	default:
-		s.clock += s.random.Int64N(length/10 + 1)
+		s.wind(s.random.Int64N(length/10 + 1))
 	}
+}
+
+// wind sets the broker's clock forward or back.
+func (s *simulation) wind(by int64) {
+	s.clock += by
+	if least := s.latest.Load() - s.sealing.grace.Milliseconds(); s.sealing.within {
+		s.clock = max(s.clock, least)
+	}
+	s.latest.Store(max(s.latest.Load(), s.clock))
+}
+
+// partitions is how many a topic has.
+func (s *simulation) partitions(topic string) (n int) {
+	for _, tp := range s.journal.Partitions() {
+		if tp.Topic == topic {
+			n++
+		}
+	}
+	return n
 }
 
 // hire starts a process with a writer.
@@ -250,7 +298,7 @@ func (s *simulation) end(tp pinflow.TopicPartition) (end int64) {
 	part := fmt.Sprintf("/%05d-", tp.Partition)
 	newest := ""
 	for name := range s.memory.objects {
-		if at := strings.Index(name, part); at > 0 && (newest == "" || name[at:] > newest[strings.Index(newest, part):]) {
+		if at := strings.Index(name, part); at > 0 && strings.HasPrefix(name, "raw/"+tp.Topic+"/") && strings.HasSuffix(name, ".json.gz") && (newest == "" || name[at:] > newest[strings.Index(newest, part):]) {
 			newest = name
 		}
 	}

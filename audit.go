@@ -17,14 +17,20 @@ type AuditReport struct {
 	// OK is the verdict: there is no finding, and no recorded difference stands.
 	OK bool `json:"ok"`
 	// Positions are how far the store had counted when the audit began. What came later is left out.
-	Positions []Position   `json:"positions"`
-	Counts    []AuditCount `json:"counts"` // by period, then by partition
-	Findings  []Finding    `json:"findings"`
+	Positions []AuditPosition `json:"positions"`
+	Counts    []AuditCount    `json:"counts"` // by period, then by partition
+	Findings  []Finding       `json:"findings"`
 	// MoreFindings is how many there are beyond those listed.
 	MoreFindings int64 `json:"more_findings,omitempty"`
 	// Notes are what one should know and what is no difference: a lake that lags, a part that could not be checked and why.
 	Notes       []string           `json:"notes"`
 	Comparisons []PeriodComparison `json:"comparisons"` // all that were recorded, oldest first
+}
+
+// AuditPosition is how far the store had counted a partition.
+type AuditPosition struct {
+	TopicPartition
+	NextOffset int64 `json:"next_offset"`
 }
 
 // AuditCount is a period's share of a partition, seen at every place that holds it. A nil count is one that cannot be known.
@@ -35,7 +41,7 @@ type AuditCount struct {
 	End     int64        `json:"end"`
 	State   AuditState   `json:"state"`
 	Journal *int64       `json:"journal"` // records; nil where the journal's retention has passed
-	Lake    *int64       `json:"lake"`    // records; nil if the lake has not got that far
+	Lake    *int64       `json:"lake"`    // records; fewer than elsewhere without a finding where the lake lags, which a note tells
 	Sealed  *int64       `json:"sealed"`  // records that _SUCCESS tells of; nil if the period is not sealed
 	Models  []ModelAudit `json:"models"`
 }

@@ -107,7 +107,7 @@ func (a *Audit) Run(ctx context.Context, req Request, progress func(pinflow.Work
 	}
 	r := &run{Audit: a, Request: req, progress: progress, cells: map[cellKey]*cell{}, derived: map[pinflow.Period]*pinflow.Manifest{}}
 	r.report = &pinflow.AuditReport{Pipeline: a.Plan.Pipeline, Generation: a.Plan.Generation, Deep: req.Deep, StartedAt: time.Now().UTC(),
-		Positions: []pinflow.Position{}, Counts: []pinflow.AuditCount{}, Notes: []string{}, Comparisons: []pinflow.PeriodComparison{}}
+		Positions: []pinflow.AuditPosition{}, Counts: []pinflow.AuditCount{}, Notes: []string{}, Comparisons: []pinflow.PeriodComparison{}}
 	for _, step := range []func(context.Context) error{r.snapshot, r.walkAll, r.compareCounts, r.checkInstalled, r.recompute, r.recorded} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -136,7 +136,7 @@ func (r *run) snapshot(ctx context.Context) (err error) {
 		}
 		if slices.EqualFunc(r.installed, after, func(a, b pinflow.Installed) bool { return a.Period == b.Period && a.At.Equal(b.At) }) {
 			for _, tp := range slices.SortedFunc(maps.Keys(r.counts.Positions), pinflow.TopicPartition.Compare) {
-				r.report.Positions = append(r.report.Positions, pinflow.Position{TopicPartition: tp, Offset: r.counts.Positions[tp].NextOffset})
+				r.report.Positions = append(r.report.Positions, pinflow.AuditPosition{TopicPartition: tp, NextOffset: r.counts.Positions[tp].NextOffset})
 			}
 			return nil
 		}

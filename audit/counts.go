@@ -155,4 +155,6 @@ func (r *run) tally(key cellKey, model string) *pinflow.Tally {
 	return &t
 }
 
-func (r *run) where(key cellKey) string { return r.name(key.Period) + " " + key.TopicPartition.String() }
+func (r *run) where(key cellKey) string {
+	return r.name(key.Period) + " " + key.TopicPartition.String()
+}

@@ -7,7 +7,7 @@ import (
 )
 
 func TestEveryRouteIsInTheOpenAPIDocument(t *testing.T) {
-	s := serve(t, 0, nil)
+	s := serve(t, 0, func(o *Options) { o.Operate = &fakeOperator{} })
 	text, err := json.Marshal(s.api.OpenAPI())
 	if err != nil {
 		t.Fatal(err)
@@ -25,7 +25,7 @@ func TestEveryRouteIsInTheOpenAPIDocument(t *testing.T) {
 	}
 	ids := map[string]bool{}
 	for _, op := range s.operations() {
-		got, ok := doc.Paths[op.path][strings.ToLower(op.method)]
+		got, ok := doc.Paths[strings.ReplaceAll(op.path, "...}", "}")][strings.ToLower(op.method)]
 		if !ok || got.OperationID == "" || ids[got.OperationID] || got.Description == "" || got.Responses["200"] == nil {
 			t.Errorf("%s %s is described as %+v", op.method, op.path, got)
 		}

@@ -143,7 +143,10 @@ func testPlan() *pinflow.Plan {
 			`{"type":"object","required":["plate","speed","color"],"properties":{"plate":{"type":"string"},"speed":{"type":"integer","minimum":0},"color":{"enum":["it's red","blue"]}}}`)}}},
 		Models: []pinflow.PlannedModel{
 			{Name: "cars", Source: "car", Table: "cars", Columns: []pinflow.Column{color, {Name: "_partition", Type: "INTEGER"}, {Name: "_offset", Type: "BIGINT"}}},
-			{Name: "unkept", Source: "car"}},
+			{Name: "unkept", Source: "car"},
+			{Name: "plates", Source: "car", Table: "plates", Key: []string{"plate", "land"}, Keep: "latest", Columns: []pinflow.Column{
+				{Name: "plate", Type: "VARCHAR"}, {Name: "land", Type: "VARCHAR"}, color}}},
+		Reports: []pinflow.PlannedReport{{Name: "fast_cars", Description: "The fastest", SQL: "SELECT 1", Columns: []pinflow.Column{color}}},
 		Metrics: []pinflow.PlannedMetric{
 			metric("cars_per_color", "How many cars of each color", color, number("cars"), number("fastest")),
 			metric("cars_per_minute", "Cars per minute", window, number("cars")),
@@ -190,6 +193,7 @@ func (s *fakeStore) fill(plan *pinflow.Plan, n int) {
 		s.views[m.Name] = v
 	}
 	s.views["cars"] = &pinflow.Result{Columns: plan.Models[0].Columns}
+	s.views["plates"] = &pinflow.Result{Columns: plan.Models[2].Columns}
 	for i := range n {
 		s.views["cars"].Rows = append(s.views["cars"].Rows, []any{colors[i%len(colors)], int32(0), int64(i)})
 	}

@@ -103,7 +103,15 @@ func TestRoutes(t *testing.T) {
 		{"/api/metrics/cars_per_color?timeout=1h", 422, problem.ContentType, "between 0s and 5s"},
 		{"/api/models/cars", 200, "application/json", `{"color":"red","_partition":0,"_offset":0}`},
 		{"/api/models/cars?limit=10001", 422, problem.ContentType, "more than 10000"},
-		{"/api/models/unkept", 404, problem.ContentType, "cars."},
+		{"/api/models/unkept", 404, problem.ContentType, "cars, plates."},
+		{"/api/models/cars/red", 404, problem.ContentType, "has no key"},
+		{"/api/models/plates/K-AB%2F1/de", 404, problem.ContentType, "K-AB/1, de"},
+		{"/api/models/plates/K", 404, problem.ContentType, "/api/models/plates/{plate}/{land}"},
+		{"/api/models/plates/K/de?color=red", 422, problem.ContentType, "no such parameter"},
+		{"/api/reports", 200, "application/json", `"name":"fast_cars","description":"The fastest","columns":[{"name":"color"`},
+		{"/api/reports/none", 404, problem.ContentType, "The reports are fast_cars."},
+		{"/api/reports/fast_cars?as_of=2026-11-22", 400, problem.ContentType, "runs no batch"},
+		{"/api/audit", 404, problem.ContentType, ""},
 		{"/api/rejects", 200, "application/json", `"rows":[]`},
 		{"/api/status", 200, "application/json", `"counted":3`},
 		{"/api/lake", 200, "application/json", `{"objects":7}`},
@@ -129,7 +137,7 @@ func TestRoutes(t *testing.T) {
 		if c.media == "application/json" && !json.Valid([]byte(body)) {
 			t.Errorf("GET %s is no JSON: %s", c.path, body)
 		}
-		if header.Get("X-Content-Type-Options") != "nosniff" && c.path != "/nothing" && c.path != "/api/sql" {
+		if header.Get("X-Content-Type-Options") != "nosniff" && c.path != "/nothing" && c.path != "/api/sql" && c.path != "/api/audit" {
 			t.Errorf("GET %s may be sniffed", c.path)
 		}
 	}

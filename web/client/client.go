@@ -1,4 +1,4 @@
-// Package client asks a running Pinflow for the rows of metrics, models and queries.
+// Package client asks a running Pinflow: for the rows of metrics, models, reports and queries, and for audits, batches and generations.
 package client
 
 import (
@@ -163,6 +163,11 @@ func readProblem(res *http.Response) told {
 	if media != problem.ContentType || json.Unmarshal(body, &p) != nil {
 		return told{pinflow.Internal, fmt.Errorf("the answer is %s and no problem of Pinflow's", res.Status), "See whether it is Pinflow that listens there."}
 	}
+	return tell(p)
+}
+
+// tell reads a problem.
+func tell(p problem.Problem) told {
 	t := told{kindOf(p), errors.New(p.Detail), p.Hint}
 	if len(p.Errors) > 0 {
 		faults := make([]error, len(p.Errors))

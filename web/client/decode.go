@@ -50,6 +50,8 @@ func member(dec *json.Decoder, res *pinflow.Result, name json.Token) error {
 		return nil
 	case "rows":
 		return rows(dec, res)
+	case "row":
+		return row(dec, res)
 	}
 	var other any
 	return dec.Decode(&other)
@@ -60,17 +62,24 @@ func rows(dec *json.Decoder, res *pinflow.Result) error {
 		return err
 	}
 	for dec.More() {
-		var object map[string]any
-		if err := dec.Decode(&object); err != nil {
+		if err := row(dec, res); err != nil {
 			return err
 		}
-		row := make([]any, len(res.Columns))
-		for i, c := range res.Columns {
-			row[i] = typed(c.Type, object[c.Name])
-		}
-		res.Rows = append(res.Rows, row)
 	}
 	return expect(dec, ']')
+}
+
+func row(dec *json.Decoder, res *pinflow.Result) error {
+	var object map[string]any
+	if err := dec.Decode(&object); err != nil {
+		return err
+	}
+	row := make([]any, len(res.Columns))
+	for i, c := range res.Columns {
+		row[i] = typed(c.Type, object[c.Name])
+	}
+	res.Rows = append(res.Rows, row)
+	return nil
 }
 
 // typed gives a text the type that its column has in the store; one that does not read so stays text.

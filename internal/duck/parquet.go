@@ -49,8 +49,8 @@ func WriteParquet(ctx context.Context, on Execer, query string, columns []pinflo
 			list[i] = "CAST(" + list[i] + " AS " + t + ") AS " + list[i]
 		}
 	}
-	done, err := on.ExecContext(ctx, fmt.Sprintf("COPY (SELECT %s FROM (%s\n)) TO %s (FORMAT parquet, COMPRESSION %s, ROW_GROUP_SIZE %d)",
-		strings.Join(list, ", "), query, Literal(file), compression, RowGroup))
+	done, err := on.ExecContext(ctx, fmt.Sprintf("COPY (SELECT %s FROM (%s\n)) TO %s (FORMAT parquet, COMPRESSION %s, ROW_GROUP_SIZE %d%s)",
+		strings.Join(list, ", "), query, Literal(file), compression, RowGroup, dictionaries(columns)))
 	if err == nil {
 		rows, err = done.RowsAffected()
 	}
@@ -59,6 +59,16 @@ func WriteParquet(ctx context.Context, on Execer, query string, columns []pinflo
 		return 0, writeError(ctx, file, err)
 	}
 	return rows, nil
+}
+
+// dictionaries is the option that goes without them where there are floating-point numbers: DuckDB makes one of the two zeros in them.
+func dictionaries(columns []pinflow.Column) string {
+	for _, c := range columns {
+		if strings.Contains(c.Type, "DOUBLE") || strings.Contains(c.Type, "FLOAT") {
+			return ", DICTIONARY_SIZE_LIMIT 0"
+		}
+	}
+	return ""
 }
 
 // compression of Parquet files.

@@ -17,11 +17,16 @@ type Table struct {
 	Instance *Instance
 	Name     string // qualified and quoted
 	Columns  []pinflow.Column
+	Order    string // of the rows as Scan gives them, as ORDER BY has it; "" for any. Who reads by name has to see to it himself
 }
 
 // Scan implements pinflow.Relation.
 func (t *Table) Scan(ctx context.Context, f func(row []any) error) error {
-	rows, err := t.Instance.DB.QueryContext(ctx, "SELECT "+Exact(t.Columns)+" FROM "+t.Name)
+	query := "SELECT " + Exact(t.Columns) + " FROM " + t.Name
+	if t.Order != "" {
+		query += " ORDER BY " + t.Order
+	}
+	rows, err := t.Instance.DB.QueryContext(ctx, query)
 	if err != nil {
 		return &pinflow.Error{Op: "read table", On: t.Name, Err: err}
 	}

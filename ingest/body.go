@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -209,19 +210,39 @@ const (
 	maxIdempotencyKey = 255 // bytes
 )
 
-// checkIdempotencyKey refuses a key too long to be kept with every record.
+// checkIdempotencyKey refuses a key that cannot be kept with every record as it is.
 func checkIdempotencyKey(h http.Header) *problem.Problem {
-	if len(h.Get(idempotencyKey)) <= maxIdempotencyKey {
+	var why string
+	switch keys := h.Values(idempotencyKey); {
+	case len(keys) == 0:
+		return nil
+	case len(keys) > 1:
+		why = "is given more than once"
+	case keys[0] == "":
+		why = "is empty"
+	case len(keys[0]) > maxIdempotencyKey:
+		why = fmt.Sprintf("is longer than %d bytes", maxIdempotencyKey)
+	case strings.ContainsFunc(keys[0], func(c rune) bool { return c <= ' ' || c > '~' }):
+		why = "holds something else than visible ASCII characters"
+	default:
 		return nil
 	}
-	p := problem.New(http.StatusBadRequest, fmt.Sprintf("The header %s is longer than %d bytes.", idempotencyKey, maxIdempotencyKey), "Send a shorter one, such as a UUID.")
+	p := problem.New(http.StatusBadRequest, "The header "+idempotencyKey+" "+why+".", "Send one of 1 to 255 visible ASCII characters, such as a UUID, or none.")
 	return &p
 }
 
-// recordHeaders are the headers of a post that go with its records.
-func recordHeaders(h http.Header) []pinflow.Header {
-	if v := h.Get(idempotencyKey); v != "" {
-		return []pinflow.Header{{Key: idempotencyKey, Value: []byte(v)}}
+// keyHeaders are the headers of a record that was posted alone with a key; none without one.
+func keyHeaders(key string) []pinflow.Header {
+	if key == "" {
+		return nil
 	}
-	return nil
+	return []pinflow.Header{{Key: idempotencyKey, Value: []byte(key)}}
+}
+
+// bulkKeyHeaders are those of the n-th record of several: so a bulk that is sent again repeats the key of each.
+func bulkKeyHeaders(key string, n int) []pinflow.Header {
+	if key == "" {
+		return nil
+	}
+	return []pinflow.Header{{Key: idempotencyKey, Value: strconv.AppendInt(append([]byte(key), ':'), int64(n), 10)}}
 }

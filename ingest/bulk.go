@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"strconv"
 
 	"github.com/pinflow/pinflow"
 	"github.com/pinflow/pinflow/problem"
@@ -105,9 +104,7 @@ func (k *bulk) take(record []byte) {
 		k.filling.refuse(no)
 		return
 	}
-	if k.key != "" {
-		d.Headers = []pinflow.Header{{Key: idempotencyKey, Value: strconv.AppendInt([]byte(k.key+"/"), int64(index), 10)}}
-	}
+	d.Headers = bulkKeyHeaders(k.key, index)
 	k.filling.accept()
 }
 

@@ -221,19 +221,49 @@ func TestBulkThatBreaksOff(t *testing.T) {
 	}
 }
 
-func TestBulkWithAnIdempotencyKey(t *testing.T) {
+func TestIdempotencyKeyTravels(t *testing.T) {
 	j := newJournal(1)
 	url := start(t, ingest.Options{Journal: j})
+	bulk := `[{"id":"a","text":""},{},{"id":"a","text":""}]`
 	post(t, url+"/note/", strings.NewReader(`{"id":"a","text":""}`), "Idempotency-Key", "k").receipt(t)
-	post(t, url+"/note/", strings.NewReader(`[{"id":"a","text":""},{},{"id":"a","text":""}]`), "Idempotency-Key", "k").results(t)
-	for i, want := range []string{"k", "k/0", "k/2"} {
+	post(t, url+"/note/", strings.NewReader(bulk), "Idempotency-Key", "k").results(t)
+	post(t, url+"/note/", strings.NewReader(bulk), "Idempotency-Key", "k").results(t)
+	post(t, url+"/note/", strings.NewReader("{\"id\":\"a\",\"text\":\"\"}\n"), "Idempotency-Key", "l", "Content-Type", "application/x-ndjson").results(t)
+	rest := `{"records":[{"value":{"id":"a","text":""}},{"value":1},{"value":{"id":"a","text":""}}]}`
+	post(t, url+"/topics/notes", strings.NewReader(rest), "Idempotency-Key", "m", "Content-Type", "application/vnd.kafka.json.v2+json")
+	want := []string{"k", "k:0", "k:2", "k:0", "k:2", "l:0", "m:0", "m:2"}
+	if j.count() != len(want) {
+		t.Fatalf("%d records", j.count())
+	}
+	for i, want := range want {
 		if h := j.records[0][i].Headers; len(h) != 1 || h[0].Key != "Idempotency-Key" || string(h[0].Value) != want {
 			t.Errorf("record %d has the headers %+v, want %s", i, h, want)
 		}
+		if v := string(j.records[0][i].Value); v != `{"id":"a","text":""}` {
+			t.Errorf("record %d has the value %s", i, v)
+		}
 	}
-	p := post(t, url+"/note/", strings.NewReader(`{"id":"a","text":""}`), "Idempotency-Key", strings.Repeat("k", 256)).problem(t)
-	if p.Status != 400 {
-		t.Errorf("a long key is answered with %d", p.Status)
+}
+
+func TestIdempotencyKeyIsRefused(t *testing.T) {
+	j := newJournal(1)
+	url := start(t, ingest.Options{Journal: j})
+	for _, path := range []string{"/note/", "/topics/notes"} {
+		for _, key := range []string{strings.Repeat("k", 256), "", "a b", "é", "a\tb"} {
+			body := `{"id":"a","text":""}`
+			if path != "/note/" {
+				body = `{"records":[{"value":` + body + `}]}`
+			}
+			if got := post(t, url+path, strings.NewReader(body), "Idempotency-Key", key); got.status != 400 {
+				t.Errorf("%s with %q: %d", path, key, got.status)
+			}
+		}
+	}
+	if j.count() != 0 {
+		t.Errorf("%d records were taken", j.count())
+	}
+	if got := post(t, url+"/note/", strings.NewReader(`{"id":"a","text":""}`), "Idempotency-Key", strings.Repeat("~", 255)); got.status != 200 {
+		t.Errorf("the longest key: %d", got.status)
 	}
 }
 

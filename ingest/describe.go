@@ -45,8 +45,14 @@ const aboutPost = `Takes one JSON object and answers with its receipt once the j
 
 What is kept is the object as posted, without the whitespace between its tokens. Fields that the schema does not name are kept too, unless it forbids them.
 
-503 means that the record is not known to be kept: send it again. An Idempotency-Key goes with the record as a header of that name; of a bulk each record gets the key, a slash and its index. ` +
-	`Nobody is kept from posting twice: what is sent twice counts twice.`
+503 means that the record is not known to be kept: send it again. An Idempotency-Key goes with the record as a header of that name, and the value is not touched; each record of a bulk gets the key, a colon and its index from 0, so that a bulk sent again repeats the key of each. ` +
+	`Nobody is kept from posting twice: what is sent twice counts twice, but for a model that keeps the first record of each key.`
+
+// keyParam describes the header.
+func keyParam() *huma.Param {
+	return &huma.Param{Name: idempotencyKey, In: "header", Schema: &huma.Schema{Type: huma.TypeString, MinLength: new(1), MaxLength: new(maxIdempotencyKey), Pattern: "^[!-~]+$"},
+		Description: "Kept with the record as a header of that name; of several records in one body, as the key, a colon and the record's index from 0."}
+}
 
 // describe adds the operations to an OpenAPI document.
 func (in *Ingest) describe(api *huma.OpenAPI) {
@@ -66,8 +72,7 @@ type describer struct{ schemas huma.Registry }
 func (d describer) post(s *source, record *huma.Schema) *huma.Operation {
 	op := &huma.Operation{Method: http.MethodPost, Path: trimRoute(s.Route) + "/", OperationID: s.operationID(), Tags: []string{"Post"},
 		Summary: s.title(), Description: strings.TrimSpace(s.Description + "\n\n" + aboutPost),
-		Parameters: []*huma.Param{{Name: idempotencyKey, In: "header", Schema: &huma.Schema{Type: huma.TypeString, MaxLength: new(maxIdempotencyKey)},
-			Description: "Kept with the record as a header."}}}
+		Parameters: []*huma.Param{keyParam()}}
 	op.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
 		"application/json":     {Schema: &huma.Schema{OneOf: []*huma.Schema{record, {Type: huma.TypeArray, Items: record}}}},
 		"application/x-ndjson": {Schema: &huma.Schema{Type: huma.TypeString, Description: "A record per line."}},
@@ -89,7 +94,7 @@ func (d describer) topics(values []*huma.Schema) *huma.Operation {
 		Properties: map[string]*huma.Schema{"records": {Type: huma.TypeArray, Items: record, MaxItems: new(maxTopicRecords)}}}
 	op := &huma.Operation{Method: http.MethodPost, Path: "/topics/{topic}", OperationID: "post_topic", Tags: []string{"Post"}, Summary: "Post To Topic",
 		Description: "The Kafka REST proxy's v2 shape, for clients written for it. Answered with 200 if a record has been taken; those that have not say why.",
-		Parameters:  []*huma.Param{{Name: "topic", In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeString}}},
+		Parameters:  []*huma.Param{{Name: "topic", In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeString}}, keyParam()},
 		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{"application/vnd.kafka.json.v2+json": {Schema: body}}}}
 	op.Responses = d.problems(400, 404, 405, 408, 413, 415, 422, 503)
 	op.Responses["200"] = &huma.Response{Description: "One offset or error per record, in order.",

@@ -7,8 +7,9 @@
 //
 // A body may be gzip. A UTF-8 byte order mark before it is skipped; it is no part of a record. A record's
 // value is the posted object without the whitespace between its tokens, its key the text of the source's key
-// field. An Idempotency-Key header is passed on as a header of the record (of a bulk's: the key, a slash and the
-// record's index); nobody is kept from posting twice.
+// field. An Idempotency-Key header (1 to 255 visible ASCII characters) is passed on as a header of the record, of
+// several records in one body as the key, a colon and the record's index from 0. Nobody is kept from posting twice: a model with keep: first drops what is
+// sent again.
 //
 // A bulk is answered by one JSON document: 200 if all its records were taken, else 207:
 //

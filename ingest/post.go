@@ -80,7 +80,7 @@ func (s *source) one(w http.ResponseWriter, r *http.Request, buf *buffer) {
 		s.fail(w, problem.New(http.StatusBadRequest, "The body is empty.", "Post one JSON object."))
 		return
 	}
-	buf.drafts = append(buf.drafts[:0], pinflow.Draft{Headers: recordHeaders(r.Header)})
+	buf.drafts = append(buf.drafts[:0], pinflow.Draft{Headers: keyHeaders(r.Header.Get(idempotencyKey))})
 	if no := s.judge(v, &buf.drafts[0]); no != nil {
 		s.fail(w, no.problem())
 		return

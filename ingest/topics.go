@@ -82,6 +82,9 @@ func (t topics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer b.close()
 	p := checkREST(r.Header)
 	if p == nil {
+		p = checkIdempotencyKey(r.Header)
+	}
+	if p == nil {
 		p = b.open(w, r)
 	}
 	if p != nil {
@@ -204,6 +207,7 @@ func (s *source) takeREST(w http.ResponseWriter, r *http.Request, records []rest
 	var drafts []pinflow.Draft
 	var asked []int // the indexes of the drafts' records
 	var first *problem.Problem
+	key := r.Header.Get(idempotencyKey)
 	refuse := func(i, code int, p problem.Problem) {
 		if first == nil {
 			first = &p
@@ -218,6 +222,7 @@ func (s *source) takeREST(w http.ResponseWriter, r *http.Request, records []rest
 			refuse(i, 1, no.problem())
 			continue
 		}
+		d.Headers = bulkKeyHeaders(key, i)
 		drafts, asked = append(drafts, d), append(asked, i)
 	}
 	taken := 0

@@ -29,11 +29,12 @@ type bench struct {
 type model struct {
 	*pinflow.PlannedModel
 	source   *source
-	table    string    // qualified: _period, _topic, the columns, _reject
+	cleaning *cleaning
+	reject   string    // the column of the cleaning's table that tells why a row is rejected
+	table    string    // qualified: _period, _topic, the columns, _reject; the cleaning's, or a view of it
 	rows     string    // qualified: the view that yields what the store keeps, "" if it keeps none
 	partials []partial // over accepted rows
 	entity   *entity   // of a model with a key
-	used     bool      // the table is not empty
 }
 
 func (e *Engine) newBench(ctx context.Context) (*bench, error) {
@@ -72,7 +73,12 @@ func (b *bench) setUp(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if m.cleaning, err = b.cleaningOf(ctx, m); err != nil {
+			return err
+		}
 		b.models = append(b.models, m)
+	}
+	for _, m := range b.models {
 		if err := b.setUpModel(ctx, m); err != nil {
 			return err
 		}
@@ -86,7 +92,7 @@ func (b *bench) newModel(planned *pinflow.PlannedModel) (*model, error) {
 	if at < 0 {
 		return nil, fmt.Errorf("the plan has no source %s", planned.Source)
 	}
-	m := &model{PlannedModel: planned, source: b.sources[at], table: b.scratch + "." + duck.Quote("model "+planned.Name)}
+	m := &model{PlannedModel: planned, source: b.sources[at], table: b.scratch + "." + duck.Quote("model "+planned.Name), reject: "_reject"}
 	if planned.Accepted.Table != "" {
 		if err := b.addTo(&m.partials, b.scratch, planned.Accepted); err != nil {
 			return nil, err
@@ -114,12 +120,18 @@ func (m *model) metrics(p *pinflow.Plan) (all []pinflow.Partial) {
 
 // setUpModel makes a model's tables and views, and has DuckDB read every text, to find those it does not take.
 func (b *bench) setUpModel(ctx context.Context, m *model) error {
-	m.used = true
 	for i := range m.partials {
 		m.partials[i].used = true
 	}
 	if err := b.empty(ctx, m); err != nil {
 		return err
+	}
+	if m.table != m.cleaning.table {
+		at := slices.IndexFunc(b.sharing(m.cleaning), func(o *model) bool { return o == m })
+		m.reject = m.cleaning.rejects[at]
+		if err := b.exec(ctx, "CREATE VIEW "+m.table+" AS SELECT "+list(m.rowColumns())+", "+m.reject+" AS _reject FROM "+m.cleaning.table); err != nil {
+			return err
+		}
 	}
 	if err := b.show(ctx, m, ""); err != nil {
 		return err
@@ -142,6 +154,11 @@ func (b *bench) setUpModel(ctx context.Context, m *model) error {
 	return m.entity.setUp(ctx, b)
 }
 
+// sharing are the models of a cleaning, in the order of its rejects.
+func (b *bench) sharing(c *cleaning) []*model {
+	return slices.DeleteFunc(slices.Clone(b.models), func(m *model) bool { return m.cleaning != c })
+}
+
 func explain(ctx context.Context, conn *sql.Conn, texts []string) error {
 	for _, text := range texts {
 		if _, err := conn.ExecContext(ctx, "EXPLAIN "+text); err != nil {
@@ -157,19 +174,21 @@ func (b *bench) show(ctx context.Context, m *model, condition string) error {
 		condition = " AND " + condition
 	}
 	columns := append([]pinflow.Column{{Name: "_period"}}, m.Columns...)
-	return b.exec(ctx, "CREATE OR REPLACE TEMP VIEW "+duck.Quote(m.Name)+" AS SELECT "+list(columns)+" FROM "+m.table+" WHERE _reject IS NULL"+condition)
+	return b.exec(ctx, "CREATE OR REPLACE TEMP VIEW "+duck.Quote(m.Name)+" AS SELECT "+list(columns)+" FROM "+m.cleaning.table+" WHERE "+m.reject+" IS NULL"+condition)
 }
 
 // empty makes the tables anew that a batch has used.
 func (b *bench) empty(ctx context.Context, m *model) error {
 	var rows []string
-	if m.used {
-		rows = append(rows, createTable(m.table, append(m.rowColumns(), pinflow.Column{Name: "_reject", Type: "VARCHAR"})))
+	c := m.cleaning
+	if c.used {
+		rows = append(rows, createTable(c.table, c.tableColumns()))
 	}
 	if err := empty(ctx, b.conn, m.partials, rows...); err != nil {
 		return err
 	}
-	m.used = false
+	c.used, c.done = false, false
+	clear(c.failed)
 	if m.entity == nil {
 		return nil
 	}
@@ -229,10 +248,7 @@ func discard(conn *sql.Conn) error {
 	return nil
 }
 
-// rowColumns are those of the rows that the store keeps.
-func (m *model) rowColumns() []pinflow.Column {
-	return append([]pinflow.Column{{Name: "_period", Type: "BIGINT"}, {Name: "_topic", Type: "VARCHAR"}}, m.Columns...)
-}
+func (m *model) rowColumns() []pinflow.Column { return rowColumns(m.Columns) }
 
 // list writes the names of columns.
 func list(columns []pinflow.Column) string {

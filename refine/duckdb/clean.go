@@ -63,49 +63,51 @@ func (b *bench) failure(ctx context.Context, m *model, err error) error {
 	return out
 }
 
-// refineModel cleans the records of a model's source and computes the partials over the rows.
+// refineModel cleans the records of a model's source, unless another model has, and computes the partials over the accepted rows.
 func (b *bench) refineModel(ctx context.Context, m *model, rejected *rejects) ([]pinflow.Addition, error) {
-	failed := map[int]string{}
-	err := b.clean(ctx, m, m.SQL, 0, m.source.numbered.n, failed)
-	if err == nil {
-		err = b.addPartials(ctx, m, failed)
+	c := m.cleaning
+	if !c.done {
+		if err := b.clean(ctx, c, c.sql, 0, c.source.numbered.n); err != nil {
+			return nil, err
+		}
+		c.done = true
 	}
-	if err == nil {
-		err = b.findRejects(ctx, m, failed, rejected)
+	if err := b.addPartials(ctx, m); err != nil {
+		return nil, err
 	}
-	if err != nil {
+	if err := b.findRejects(ctx, m, rejected); err != nil {
 		return nil, err
 	}
 	return m.additions(b.engine.instance), nil
 }
 
-// clean inserts the rows of the records numbered from to to into the model's table. If a record makes the SQL
+// clean inserts the rows of the records numbered from to to into the table. If a record makes the SQL
 // fail, the careful text is tried, and then ever fewer records, until those that fail alone are found.
-func (b *bench) clean(ctx context.Context, m *model, text string, from, to int, failed map[int]string) error {
-	err := b.insertRows(ctx, m, text, from, to)
+func (b *bench) clean(ctx context.Context, c *cleaning, text string, from, to int) error {
+	err := b.insertRows(ctx, c, text, from, to)
 	switch {
 	case err == nil || !ofRecord(err):
 		return err
-	case m.Careful != "" && text != m.Careful:
-		return b.clean(ctx, m, m.Careful, from, to, failed)
+	case c.careful != "" && text != c.careful:
+		return b.clean(ctx, c, c.careful, from, to)
 	case to-from == 1:
-		failed[from] = message(err)
+		c.failed[from] = message(err)
 		return nil
 	}
 	half := from + (to-from)/2
-	if err := b.clean(ctx, m, text, from, half, failed); err != nil {
+	if err := b.clean(ctx, c, text, from, half); err != nil {
 		return err
 	}
-	return b.clean(ctx, m, text, half, to, failed)
+	return b.clean(ctx, c, text, half, to)
 }
 
 // insertRows runs cleaning over some records. The period of a row is mostly that of all records; else it is
 // looked up by the record that the row is of.
-func (b *bench) insertRows(ctx context.Context, m *model, text string, from, to int) error {
-	s := m.source
+func (b *bench) insertRows(ctx context.Context, c *cleaning, text string, from, to int) error {
+	s := c.source
 	s.from, s.to = from, to
 	defer s.settle()
-	m.used = true
+	c.used = true
 	period, join := "", ""
 	if p, one := s.numbered.period(); one {
 		period = strconv.FormatInt(int64(p), 10)
@@ -113,12 +115,8 @@ func (b *bench) insertRows(ctx context.Context, m *model, text string, from, to 
 		period = "p._period"
 		join = " JOIN " + s.name + "() p ON m._partition = p._partition AND m._offset = p._offset"
 	}
-	names := make([]string, len(m.Columns))
-	for i, c := range m.Columns {
-		names[i] = "m." + duck.Quote(c.Name)
-	}
-	return b.exec(ctx, fmt.Sprintf("INSERT INTO %s SELECT %s, %s, %s, m._reject FROM (%s) m%s",
-		m.table, period, duck.Literal(s.numbered.slices[0].Topic), strings.Join(names, ", "), text, join))
+	return b.exec(ctx, fmt.Sprintf("INSERT INTO %s SELECT %s, %s, %s, m.%s FROM (%s) m%s",
+		c.table, period, duck.Literal(s.numbered.slices[0].Topic), prefixed("m", c.columns), strings.Join(c.rejects, ", m."), text, join))
 }
 
 // ofRecord tells whether an error is what a record's values can cause. Any other (no memory, no connection)

@@ -21,14 +21,16 @@ type entity struct {
 	model    *model
 	conn     *sql.Conn
 	scratch  string
-	chain    string           // qualified, in the bench's database: the rows that count, and how they follow one another
-	rows     string           // qualified: the view of it that the store takes
+	links    string           // qualified, in the bench's database: the rows that count by their rowid, and how they follow one another
+	rows     string           // qualified: the view of these rows that the store takes
+	chain    string           // these rows as a subquery, with what links them
 	signed   string           // qualified: what the metrics read
 	held     string           // qualified: rows held that came through Go
 	columns  []pinflow.Column // of the model's, those in signed
 	before   []pinflow.Column // of the rows held
 	partials []partial
-	used     bool // the chain is not empty
+	linked   bool // the batch has several periods
+	used     bool // there are links
 }
 
 func (e *entity) setUp(ctx context.Context, b *bench) (err error) {
@@ -40,7 +42,7 @@ func (e *entity) setUp(ctx context.Context, b *bench) (err error) {
 	if e.conn, err = instance.DB.Conn(ctx); err != nil {
 		return err
 	}
-	e.chain = b.scratch + "." + duck.Quote("chain "+m.Name)
+	e.links = b.scratch + "." + duck.Quote("links "+m.Name)
 	e.rows = b.scratch + "." + duck.Quote("rows "+m.Name)
 	e.signed = e.scratch + ".signed"
 	e.held = e.scratch + ".held"
@@ -66,8 +68,9 @@ func (e *entity) setUp(ctx context.Context, b *bench) (err error) {
 	if err := e.empty(ctx); err != nil {
 		return err
 	}
-	// In the order in which they lie in their partition: a scan by several threads has none.
-	if err := b.exec(ctx, "CREATE VIEW "+e.rows+" AS SELECT "+list(m.rowColumns())+" FROM "+e.chain+" ORDER BY _partition, _offset"); err != nil {
+	from := " FROM " + m.cleaning.table + " m JOIN " + e.links + " l ON m.rowid = l.id"
+	e.chain = "(SELECT m._period, l._next, l._first, " + prefixed("m", e.columns) + from + ")"
+	if err := b.exec(ctx, "CREATE VIEW "+e.rows+" AS SELECT "+prefixed("m", m.rowColumns())+from); err != nil {
 		return err
 	}
 	texts := make([]string, len(metrics))
@@ -108,14 +111,16 @@ func (e *entity) addColumns(ctx context.Context, metrics []pinflow.Partial) erro
 // change is what the accepted rows of a batch do to the model's entities, nothing if there are none.
 func (e *entity) change(ctx context.Context, b *bench) ([]pinflow.Change, error) {
 	e.used = true
-	done, err := b.conn.ExecContext(ctx, e.chainSQL())
+	_, onePeriod := e.model.source.numbered.period()
+	e.linked = !onePeriod
+	done, err := b.conn.ExecContext(ctx, e.linkSQL(onePeriod))
 	if err != nil {
 		return nil, err
 	}
 	if n, err := done.RowsAffected(); n == 0 || err != nil {
 		return nil, err
 	}
-	rows := &duck.Table{Instance: b.engine.instance, Name: e.rows, Columns: e.model.rowColumns()}
+	rows := &duck.Table{Instance: b.engine.instance, Name: e.rows, Columns: e.model.rowColumns(), Order: "_partition, _offset"}
 	deltas := func(ctx context.Context, held pinflow.Relation) ([]pinflow.Addition, error) {
 		added, err := e.deltas(ctx, b.engine.instance, held)
 		if err != nil {
@@ -126,26 +131,23 @@ func (e *entity) change(ctx context.Context, b *bench) ([]pinflow.Change, error)
 	return []pinflow.Change{{Table: e.model.Table, Rows: rows, Before: e.before, Deltas: deltas}}, nil
 }
 
-// chainSQL picks the rows that count: of those with the same key and period the last one, which has in _next the period of the row
-// that follows it, and is _first in the earliest of the periods; or of those with the same key the first.
-func (e *entity) chainSQL() string {
+// linkSQL picks the rows that count: of those with the same key and period the last one, which has in _next the period of the row
+// that follows it, and is _first in the earliest of the periods; or of those with the same key the first. Mostly there is one period.
+func (e *entity) linkSQL(onePeriod bool) string {
 	m := e.model
-	names := make([]string, len(m.Columns))
-	for i, c := range m.Columns {
-		names[i] = "m." + duck.Quote(c.Name)
+	keys, accepted := list(e.columns[:len(m.Key)]), m.cleaning.table+" WHERE "+m.reject+" IS NULL"
+	pick := "SELECT arg_max(rowid, _offset), NULL, true FROM %s GROUP BY %s"
+	switch {
+	case m.Keep == "first":
+		pick = "SELECT arg_min(rowid, _offset), NULL, true FROM %s GROUP BY %s"
+	case !onePeriod:
+		pick = `SELECT id, lead(_period) OVER w, row_number() OVER w = 1 FROM (SELECT arg_max(rowid, _offset) AS id, _period, %[2]s FROM %[1]s GROUP BY ALL)
+			WINDOW w AS (PARTITION BY %[2]s ORDER BY _period)`
 	}
-	pick := `SELECT id, nullif(follows, _period) AS _next, opens = _period AS _first FROM (
-		SELECT rowid AS id, _period, lead(_period) OVER w AS follows, first_value(_period) OVER w AS opens FROM %s WHERE _reject IS NULL
-		WINDOW w AS (PARTITION BY %s ORDER BY _partition, _offset)) WHERE follows IS NULL OR follows <> _period`
-	if m.Keep == "first" {
-		pick = `SELECT id, CAST(NULL AS BIGINT) AS _next, true AS _first FROM (
-			SELECT rowid AS id, row_number() OVER (PARTITION BY %[2]s ORDER BY _partition, _offset) AS n FROM %[1]s WHERE _reject IS NULL) WHERE n = 1`
-	}
-	return fmt.Sprintf("INSERT INTO %s SELECT m._period, m._topic, %s, c._next, c._first FROM %s m JOIN (%s) c ON m.rowid = c.id",
-		e.chain, strings.Join(names, ", "), m.table, fmt.Sprintf(pick, m.table, list(e.columns[:len(m.Key)])))
+	return "INSERT INTO " + e.links + " " + fmt.Sprintf(pick, accepted, keys)
 }
 
-// deltas computes the signed partials, given the rows held of the chain's keys.
+// deltas computes the signed partials, given the rows held of the keys.
 func (e *entity) deltas(ctx context.Context, instance *duck.Instance, held pinflow.Relation) ([]pinflow.Addition, error) {
 	if len(e.partials) == 0 {
 		return nil, nil
@@ -176,9 +178,12 @@ func (e *entity) signedSQL(held string) string {
 	if e.model.Keep == "first" {
 		return fmt.Sprintf("SELECT c._period, 1 AS _sign, %s FROM %s c WHERE NOT EXISTS (FROM %s h WHERE %s)", prefixed("c", e.columns), e.chain, held, match)
 	}
-	return fmt.Sprintf(`SELECT _period, 1 AS _sign, %[1]s FROM %[2]s
-		UNION ALL SELECT _next, -1, %[1]s FROM %[2]s WHERE _next IS NOT NULL
-		UNION ALL SELECT c._period, -1, %[3]s FROM %[4]s h JOIN %[2]s c ON %[5]s WHERE c._first`, list(e.columns), e.chain, prefixed("h", e.columns), held, match)
+	all := fmt.Sprintf("SELECT c._period, 1 AS _sign, %[1]s FROM %[2]s c UNION ALL SELECT c._period, -1, %[3]s FROM %[4]s h JOIN %[2]s c ON %[5]s WHERE c._first",
+		prefixed("c", e.columns), e.chain, prefixed("h", e.columns), held, match)
+	if e.linked {
+		all += fmt.Sprintf(" UNION ALL SELECT c._next, -1, %s FROM %s c WHERE c._next IS NOT NULL", prefixed("c", e.columns), e.chain)
+	}
+	return all
 }
 
 // prefixed writes the names of a relation's columns.
@@ -194,7 +199,7 @@ func prefixed(relation string, columns []pinflow.Column) string {
 func (e *entity) empty(ctx context.Context) error {
 	var rows []string
 	if e.used {
-		rows = append(rows, createTable(e.chain, append(e.model.rowColumns(), pinflow.Column{Name: "_next", Type: "BIGINT"}, pinflow.Column{Name: "_first", Type: "BOOLEAN"})))
+		rows = append(rows, createTable(e.links, []pinflow.Column{{Name: "id", Type: "BIGINT"}, {Name: "_next", Type: "BIGINT"}, {Name: "_first", Type: "BOOLEAN"}}))
 	}
 	if e.conn == nil {
 		return nil

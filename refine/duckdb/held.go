@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
-	encoding "encoding/json"
 	"fmt"
 	"strings"
 
@@ -15,16 +14,9 @@ import (
 
 // columnsRead adds to some names, in lower case, those of the columns that a SELECT speaks of.
 func columnsRead(ctx context.Context, conn *sql.Conn, text string, to map[string]bool) error {
-	var written string
-	if err := conn.QueryRowContext(ctx, "SELECT json_serialize_sql(?::VARCHAR)::VARCHAR", text).Scan(&written); err != nil {
+	tree, err := parse(ctx, conn, text)
+	if err != nil {
 		return err
-	}
-	var tree map[string]any
-	if err := encoding.Unmarshal([]byte(written), &tree); err != nil {
-		return err
-	}
-	if tree["error"] == true {
-		return fmt.Errorf("%v: %s", tree["error_message"], text)
 	}
 	addNames(tree, to)
 	return nil

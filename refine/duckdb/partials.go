@@ -54,7 +54,7 @@ func empty(ctx context.Context, conn *sql.Conn, all []partial, more ...string) e
 }
 
 // addPartials computes all partials over a model's rows. Rows for which one cannot be computed are rejected first.
-func (b *bench) addPartials(ctx context.Context, m *model, failed map[int]string) error {
+func (b *bench) addPartials(ctx context.Context, m *model) error {
 	for i := 0; i < len(m.partials); {
 		err := m.partials[i].add(ctx, b.conn)
 		switch {
@@ -63,7 +63,7 @@ func (b *bench) addPartials(ctx context.Context, m *model, failed map[int]string
 		case !ofRecord(err):
 			return err
 		default:
-			if err := b.rejectRows(ctx, m, &m.partials[i], failed, err); err != nil {
+			if err := b.rejectRows(ctx, m, &m.partials[i], err); err != nil {
 				return err
 			}
 			if err := empty(ctx, b.conn, m.partials); err != nil {
@@ -87,9 +87,10 @@ func (p *partial) add(ctx context.Context, conn *sql.Conn) error {
 }
 
 // rejectRows finds the rows for which a partial fails alone and rejects them.
-func (b *bench) rejectRows(ctx context.Context, m *model, p *partial, failed map[int]string, why error) error {
+func (b *bench) rejectRows(ctx context.Context, m *model, p *partial, why error) error {
+	table := m.cleaning.table
 	var rows int64
-	if err := b.conn.QueryRowContext(ctx, "SELECT count(*) FROM "+m.table).Scan(&rows); err != nil {
+	if err := b.conn.QueryRowContext(ctx, "SELECT count(*) FROM "+table).Scan(&rows); err != nil {
 		return err
 	}
 	culprits := map[int64]string{}
@@ -103,17 +104,7 @@ func (b *bench) rejectRows(ctx context.Context, m *model, p *partial, failed map
 		return fmt.Errorf("the records of the batch together are too much for %s: %w", p.Table, why)
 	}
 	for row, reason := range culprits {
-		var partition int32
-		var offset int64
-		if err := b.conn.QueryRowContext(ctx, "SELECT _partition, _offset FROM "+m.table+" WHERE rowid = ?", row).Scan(&partition, &offset); err != nil {
-			return err
-		}
-		number, err := m.source.numbered.find(partition, offset)
-		if err != nil {
-			return err
-		}
-		failed[number] = reason
-		if _, err := b.conn.ExecContext(ctx, "DELETE FROM "+m.table+" WHERE rowid = ?", row); err != nil {
+		if _, err := b.conn.ExecContext(ctx, "UPDATE "+table+" SET "+m.reject+" = ? WHERE rowid = ?", reason, row); err != nil {
 			return err
 		}
 	}

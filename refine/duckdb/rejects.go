@@ -28,9 +28,9 @@ func (r rejects) Scan(ctx context.Context, f func(row []any) error) error {
 
 // findRejects adds the rejects of a model: records against the schema, those for which cleaning says so, and
 // those for which SQL has failed.
-func (b *bench) findRejects(ctx context.Context, m *model, failed map[int]string, to *rejects) error {
+func (b *bench) findRejects(ctx context.Context, m *model, to *rejects) error {
 	reasons := maps.Clone(m.source.wrong)
-	maps.Copy(reasons, failed)
+	maps.Copy(reasons, m.cleaning.failed)
 	rows, err := b.conn.QueryContext(ctx, "SELECT _partition, _offset, _reject FROM "+m.table+" WHERE _reject IS NOT NULL")
 	if err != nil {
 		return err

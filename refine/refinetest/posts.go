@@ -181,13 +181,15 @@ func NewLog(c *Case, r *rand.Rand, n int) Log {
 	return log
 }
 
-// WithRows returns the case with other rows kept: all, recent or none, of every model.
+// WithRows returns the case with other rows kept: all, recent or none, of every model without a key.
 func (c Case) WithRows(t testing.TB, rows string) Case {
 	t.Helper()
 	d := *c.Definition
 	d.Models = slices.Clone(d.Models)
 	for i := range d.Models {
-		d.Models[i].Rows = rows
+		if len(d.Models[i].Key) == 0 {
+			d.Models[i].Rows = rows
+		}
 	}
 	return Case{c.Name + " with rows " + rows, &d, compile(t, &d), c.Values}
 }

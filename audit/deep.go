@@ -44,36 +44,60 @@ func (r *run) recompute(ctx context.Context) (err error) {
 		defer func() { err = errors.Join(err, c.Close()) }()
 	}
 	r.step("computing anew", len(r.installed))
-	if err := d.periods(ctx); err != nil {
+	whole, err := d.periods(ctx)
+	if err != nil || !whole {
 		return err
 	}
-	return d.tail(ctx)
+	if err = d.tail(ctx); damaged(err) {
+		d.findings.add(pinflow.Finding{Kind: pinflow.FindLake, Where: "records that are not installed", What: "they cannot be read", Found: err.Error(), Do: restoreLake})
+		err = nil
+	}
+	return err
 }
 
 func scratchError(dir string, err error) error {
 	return &pinflow.Error{Op: "make a folder for the audit", On: dir, Err: err, Hint: "Free some space there, or give another folder."}
 }
 
-// periods computes the installed periods, oldest first.
-func (d *deep) periods(ctx context.Context) error {
+// periods computes the installed periods, oldest first. It returns false if it had to break off: what comes later cannot be computed then.
+func (d *deep) periods(ctx context.Context) (bool, error) {
 	for i := range d.installed {
 		in := &d.installed[i]
 		seals, whole, err := d.sealsOf(ctx, in)
+		if err == nil && whole {
+			err = d.period(ctx, in, seals)
+		}
+		if damaged(err) {
+			d.findings.add(pinflow.Finding{Kind: pinflow.FindLake, Where: d.name(in.Period), What: "the period cannot be computed anew from the lake", Found: err.Error(), Do: restoreLake})
+			err, whole = nil, false
+		}
+		if err != nil {
+			return false, err
+		}
+		if !whole {
+			d.note(d.name(in.Period) + ": neither it nor what comes after it was computed anew, as its records cannot be read whole from the lake; the store was compared with the derived files.")
+			return false, d.rest(ctx, d.installed[i:])
+		}
+		d.done()
+	}
+	return true, nil
+}
+
+// rest compares the store with the derived files, of periods that cannot be computed.
+func (d *deep) rest(ctx context.Context, periods []pinflow.Installed) error {
+	for i := range periods {
+		m := d.derived[periods[i].Period]
+		if m == nil {
+			continue
+		}
+		staged, release, err := d.stageQuietly(ctx, m.Parts)
+		if err == nil && len(staged) == len(m.Parts) {
+			err = d.compareStored(ctx, &periods[i], m, staged)
+		}
+		release()
 		if err != nil {
 			return err
 		}
-		if !whole {
-			d.note(d.name(in.Period) + ": it was not computed anew, nor was what comes after it, as it cannot be read whole from the lake.")
-			return nil
-		}
-		if err := d.period(ctx, in, seals); err != nil {
-			if pinflow.KindOf(err) != pinflow.Invalid {
-				return err
-			}
-			d.findings.add(pinflow.Finding{Kind: pinflow.FindLake, Where: d.name(in.Period), What: "the period cannot be computed anew from the lake", Found: err.Error(), Do: restoreLake})
-			return nil
-		}
-		d.done()
 	}
 	return nil
 }
@@ -83,7 +107,7 @@ func (d *deep) sealsOf(ctx context.Context, in *pinflow.Installed) (seals []pinf
 	for _, topic := range d.topics() {
 		found := false
 		for s, err := range d.Raw.Seals(ctx, topic) {
-			if err != nil && pinflow.KindOf(err) != pinflow.Invalid {
+			if err != nil && !damaged(err) {
 				return nil, false, err
 			}
 			if err != nil || s.Period > in.Period {
@@ -244,7 +268,7 @@ func (d *deep) stageQuietly(ctx context.Context, parts []pinflow.Part) (staged [
 	}
 	for _, p := range parts {
 		s, done, err := d.Derived.Stage(ctx, p)
-		if pinflow.KindOf(err) == pinflow.NotFound && err != nil {
+		if damaged(err) {
 			continue
 		}
 		if err != nil {

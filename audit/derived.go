@@ -15,11 +15,11 @@ import (
 func (r *run) readManifests(ctx context.Context) error {
 	for _, in := range r.installed {
 		m, err := r.Derived.Manifest(ctx, r.Plan.Generation, in.Period)
-		switch kind := pinflow.KindOf(err); {
+		switch {
 		case err == nil:
 			r.derived[in.Period] = &m
 			r.compareParts(in, &m)
-		case kind == pinflow.NotFound || kind == pinflow.Invalid:
+		case damaged(err):
 			r.findings.add(pinflow.Finding{Kind: pinflow.FindDerived, Where: r.name(in.Period), What: "the manifest of an installed period is missing or cannot be read", Found: err.Error(), Do: installAgain})
 		default:
 			return err
@@ -70,13 +70,17 @@ func (r *run) checkPeriod(ctx context.Context, in *pinflow.Installed, m *pinflow
 	if !whole || r.Deep {
 		return nil // the deep part compares the store with what it computes itself
 	}
-	// The state is needed of keys alone whose rows are compared.
-	before, releaseState, wholeState, err := r.stageState(ctx, m)
-	defer releaseState()
-	if err != nil || !wholeState {
+	return r.compareStored(ctx, in, m, staged)
+}
+
+// compareStored holds the store's rows of a period beside those of its derived files, which are on this machine.
+func (r *run) compareStored(ctx context.Context, in *pinflow.Installed, m *pinflow.Manifest, staged []pinflow.Part) error {
+	state, release, whole, err := r.stageState(ctx, m)
+	defer release()
+	if err != nil || !whole {
 		return err
 	}
-	return r.compareStore(ctx, r.installation(in.Period, in.Ranges, staged, before), "the store's rows are not those of the derived files", false)
+	return r.compareStore(ctx, r.installation(in.Period, in.Ranges, staged, state), "the store's rows are not those of the derived files", false)
 }
 
 // stage brings parts to this machine and looks at each one's bytes. whole tells whether all are as they were written.
@@ -105,6 +109,9 @@ func (r *run) stage(ctx context.Context, parts []pinflow.Part) (staged []pinflow
 		case pinflow.KindOf(err) == pinflow.NotFound:
 			whole = false
 			r.findings.add(pinflow.Finding{Kind: pinflow.FindDerived, Where: p.Name, What: "a derived file is not there", Do: installAgain})
+		case damaged(err):
+			whole = false
+			r.findings.add(pinflow.Finding{Kind: pinflow.FindDerived, Where: p.Name, What: "a derived file is not as it was written", Found: err.Error(), Do: installAgain})
 		default:
 			return staged, release, false, err
 		}

@@ -62,7 +62,10 @@ func (p *periods) advance() error {
 	}
 	for {
 		seal, err, ok := p.pull()
-		if pinflow.KindOf(err) == pinflow.Invalid && err != nil {
+		if err != nil && pinflow.KindOf(err) == pinflow.NotFound { // the lake has nothing of the topic
+			ok, err = false, nil
+		}
+		if err != nil && pinflow.KindOf(err) == pinflow.Invalid {
 			p.findings.add(pinflow.Finding{Kind: pinflow.FindSeal, Where: p.TopicPartition.String(), What: "a seal cannot be read", Found: err.Error(), Do: "Restore the period's _SUCCESS from a copy."})
 			ok, err = false, nil
 		}

@@ -66,6 +66,18 @@ func (r *run) findDifferences(p pinflow.Period, c *pinflow.Comparison, what, do 
 	}
 }
 
+// damaged tells whether an error says that something is not as it was written: it is missing, changed or incomplete.
+func damaged(err error) bool {
+	if err == nil {
+		return false
+	}
+	switch pinflow.KindOf(err) {
+	case pinflow.Invalid, pinflow.NotFound, pinflow.OutOfRange:
+		return true
+	}
+	return false
+}
+
 // stageState brings the files to this machine that make the state of entities at the end of a period.
 func (r *run) stageState(ctx context.Context, m *pinflow.Manifest) (state map[string][]pinflow.Part, release func(), whole bool, err error) {
 	var releases []func()
@@ -79,9 +91,8 @@ func (r *run) stageState(ctx context.Context, m *pinflow.Manifest) (state map[st
 		if t := &r.Plan.Tables[i]; t.Kind == pinflow.Entities {
 			for _, p := range m.StateOf(t.Name) {
 				staged, done, err := r.Derived.Stage(ctx, p)
-				if pinflow.KindOf(err) == pinflow.NotFound {
-					r.findings.add(pinflow.Finding{Kind: pinflow.FindDerived, Where: p.Name, What: "a derived file is not there", Do: installAgain})
-					return nil, release, false, nil
+				if damaged(err) {
+					return nil, release, false, nil // its own period tells of it
 				}
 				if err != nil {
 					return nil, release, false, err
@@ -104,8 +115,7 @@ func (r *run) tableOf(p pinflow.Part) *pinflow.Table {
 	}
 	for _, m := range r.Plan.Models { // one whose rows the store does not keep
 		if p.Kind == pinflow.CleanPart && m.Name == p.Of {
-			return &pinflow.Table{Name: m.Name, Kind: pinflow.Rows, Model: m.Name,
-				Keys: append([]pinflow.Column{{Name: "_period", Type: "BIGINT"}, {Name: "_topic", Type: "VARCHAR"}}, m.Columns...)}
+			return &pinflow.Table{Name: m.Name, Kind: pinflow.Rows, Model: m.Name, Keys: m.Columns}
 		}
 	}
 	return nil

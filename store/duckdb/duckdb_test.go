@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,6 +30,7 @@ type place struct {
 	instance *duck.Instance
 	scratch  string
 	tables   int
+	parts    atomic.Int64
 }
 
 func newPlace(t testing.TB, o duckdb.Options) *place {
@@ -39,7 +41,19 @@ func (p *place) env() storetest.Env {
 	return storetest.Env{
 		Open:   func(t testing.TB) storetest.Store { return p.open(t) },
 		Native: p.native,
+		Part:   p.part,
 	}
+}
+
+// part puts rows into a Parquet file.
+func (p *place) part(t testing.TB, columns []pinflow.Column, rows [][]any) pinflow.Part {
+	t.Helper()
+	table := p.native(t, columns, rows).(*duck.Table)
+	file := filepath.Join(p.instance.Dir(), fmt.Sprintf("part%d.parquet", p.parts.Add(1)))
+	if _, err := p.instance.DB.ExecContext(t.Context(), "COPY "+table.Name+" TO "+duck.Literal(file)+" (FORMAT parquet)"); err != nil {
+		t.Fatal(err)
+	}
+	return pinflow.Part{File: file, Rows: int64(len(rows))}
 }
 
 // closing is a store that takes its instance with it.

@@ -1,5 +1,5 @@
-// Package storetest is the conformance suite of every store: what pinflow.LiveStore and pinflow.StoreReader promise,
-// held against a plain model of the same deltas.
+// Package storetest is the conformance suite of every store: what pinflow's interfaces to a store promise,
+// held against plain models of the same records.
 package storetest
 
 import (
@@ -9,10 +9,15 @@ import (
 	"github.com/pinflow/pinflow"
 )
 
-// Store is both halves of a store.
+// Store is all halves of a store.
 type Store interface {
 	pinflow.LiveStore
+	pinflow.BatchStore
+	pinflow.GenerationStore
+	pinflow.AuditStore
 	pinflow.StoreReader
+	// ReportInfo returns what is known of the reports stored in a generation, by name.
+	ReportInfo(ctx context.Context, generation string) ([]pinflow.ReportInfo, error)
 	Close() error
 }
 
@@ -22,6 +27,8 @@ type Env struct {
 	Open func(t testing.TB) Store
 	// Native returns rows as a relation that the store reads in a way of its own, faster than Scan. nil if there is no such way.
 	Native func(t testing.TB, columns []pinflow.Column, rows [][]any) pinflow.Relation
+	// Part writes rows into a file that the store can read. nil if the store keeps no rows of models that keep recent ones only.
+	Part func(t testing.TB, columns []pinflow.Column, rows [][]any) pinflow.Part
 }
 
 // Run holds the stores that newEnv gives to the contract. Each call of newEnv is another place.
@@ -44,8 +51,36 @@ func Run(t *testing.T, newEnv func(t testing.TB) Env) {
 		{"SQLQueries", testSQLQueries},
 		{"SQLQueriesOnlyRead", testSQLRefusals},
 		{"Limits", testLimits},
+		{"FailedChangeLeavesNothing", testFailedChange},
+		{"OneRowByKey", testByKey},
+		{"InstallOvertakesLiveHalf", testOvertaken},
+		{"InstallAgainKeepsNewer", testAgain},
+		{"EmptyPeriods", testEmptyPeriods},
+		{"FailedInstallLeavesNothing", testFailedInstall},
+		{"InstallRefusals", testInstallRefusals},
+		{"ComparisonsAreKept", testComparisons},
+		{"CompareReplacesNothing", testCompare},
+		{"Counts", testCounts},
+		{"Reports", testReports},
+		{"TwoInstallsAtOnce", testTwoInstalls},
+		{"InstallBesideCommit", testInstallBesideCommit},
+		{"GenerationsSwitch", testSwitch},
+		{"HoldLetsNobodyAhead", testHold},
+		{"DropGeneration", testDrop},
+		{"TwoSwitchesAtOnce", testTwoSwitches},
+		{"EverythingAtOnce", testEverythingAtOnce},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, newEnv(t)) })
+	}
+	for _, test := range []struct {
+		name string
+		run  func(t *testing.T, newEnv func(testing.TB) Env)
+	}{
+		{"EntitiesAsInModel", testEntities},
+		{"InstallsAsInModel", testInstalls},
+		{"DifferencesAreFound", testDifferences},
+	} {
+		t.Run(test.name, func(t *testing.T) { test.run(t, newEnv) })
 	}
 }
 

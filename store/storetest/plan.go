@@ -71,7 +71,7 @@ func columnsOf(p *pinflow.Plan, table string) []pinflow.Column {
 	switch t.Kind {
 	case pinflow.Partials:
 		all = append(all, column("_period", "BIGINT"), column("_shard", "INTEGER"))
-	case pinflow.Rows:
+	case pinflow.Rows, pinflow.Entities:
 		all = append(all, column("_period", "BIGINT"), column("_topic", "VARCHAR"))
 	}
 	all = slices.Concat(all, t.Keys)

@@ -70,8 +70,8 @@ func stateSQL(i *duck.Instance, parts []pinflow.Part, t *pinflow.Table, keys str
 	if len(parts) < 2 { // a file has one row of a key
 		return fmt.Sprintf("SELECT %s FROM %s s%s", columns, all, of)
 	}
-	return fmt.Sprintf("SELECT %s FROM %s s SEMI JOIN (SELECT min(_partition) AS _partition, %s(_offset) AS _offset FROM %[2]s f%s GROUP BY %s) w USING (_partition, _offset)",
-		columns, all, extreme(t), of, names(t.Key))
+	return fmt.Sprintf("SELECT %s FROM %s s SEMI JOIN (SELECT min(_partition) AS _partition, %s(_offset) AS _offset FROM %s f%s GROUP BY %s) w USING (_partition, _offset)",
+		columns, all, extreme(t), all, of, names(t.Key))
 }
 
 // extreme is the aggregate that picks the offset of the row that stands.

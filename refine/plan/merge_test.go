@@ -439,6 +439,24 @@ func TestWhatFailsForARowIsNull(t *testing.T) {
 	}
 }
 
+// TestWhatFailsForARowOfAnEntityIsNull does it where rows are replaced: what failed for the row held is taken back as nothing.
+func TestWhatFailsForARowOfAnEntityIsNull(t *testing.T) {
+	d := trial("SELECT id, n, x::VARCHAR AS text, b FROM src", `SELECT b, sum(CAST(text AS INTEGER)) AS total, count(CAST(text AS INTEGER)) AS numbers, avg(100 // (n - 1)) AS mean,
+		count(*) FILTER (WHERE CAST(text AS INTEGER) > 1) AS large, count_if(CAST(text AS BOOLEAN)) AS truths, count(DISTINCT CAST(text AS INTEGER) * 2) AS twice FROM m GROUP BY b`)
+	d.Sources[0].Key, d.Models[0].Key, d.Models[0].Keep = "id", []string{"id"}, "latest"
+	p := compile(t, d)
+	w := newWorld(t, 0, p)
+	w.fill(func(string) [][]byte {
+		return [][]byte{[]byte(`{"id": "a", "n": 1, "x": 1e300, "b": true}`), []byte(`{"id": "b", "n": 3, "x": 7, "b": true}`), []byte(`{"id": "a", "n": 9223372036854775807, "x": 2, "b": false}`),
+			[]byte(`{"id": "b", "n": 1, "x": 1e300, "b": true}`), []byte(`{"id": "c", "x": -1e300, "b": false}`), []byte(`{"id": "d", "n": 1, "x": 1, "b": false}`), []byte(`{"id": "d", "n": 2, "b": false}`)}
+	})
+	got, err := w.view(p, "k", w.run(p, p.Metrics[0]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.same("k", p.Metrics[0].Columns, got, [][]string{{"true", "∅", "0", "∅", "0", "∅", "0"}, {"false", "2", "1", "50", "1", "∅", "1"}})
+}
+
 // TestOverNothing: without GROUP BY, and by constants in GROUP BY ALL, there is one row of no records; else none.
 func TestOverNothing(t *testing.T) {
 	d := trial(trialModel, "")

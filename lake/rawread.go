@@ -64,7 +64,7 @@ func (t *Topic) scan(ctx context.Context, o Object) iter.Seq2[pinflow.Line, erro
 		defer t.readers.Put(reader)
 		var fault error
 		lines := 0
-		err = reader.scan(source, func(text []byte) bool {
+		err = reader.scan(source, o.Size, func(text []byte) bool {
 			l := pinflow.Line{}
 			if l.Topic = o.Topic; !quickLine(text, &l.Record) {
 				l, fault = t.parseLine(o, text)

@@ -12,13 +12,13 @@ import (
 // scanBytes of lines are read at a time.
 const scanBytes = 256 << 10
 
-// scan calls f with each line of a gzip stream, without its end, until it returns false. Lines lie in large pieces of memory
+// scan calls f with each line of a gzip stream of about that size, without its end, until it returns false. Lines lie in large pieces of memory
 // and are f's to keep and change; who keeps one keeps its piece.
-func (r *lineReader) scan(source io.Reader, f func(line []byte) bool) error {
+func (r *lineReader) scan(source io.Reader, size int64, f func(line []byte) bool) error {
 	if err := r.open(source); err != nil {
 		return err
 	}
-	piece := make([]byte, scanBytes)
+	piece := make([]byte, min(max(16*size, 4<<10), scanBytes))
 	for start, seen, end := 0, 0, 0; ; { // of the line, of what was searched for its end, of what was read
 		n, err := r.unzip.Read(piece[end:])
 		end += n

@@ -14,7 +14,7 @@ type Flaw struct {
 	Object        // where it was found
 	From   int64  // the offsets it is about: [From, To)
 	To     int64  //
-	What   string // "gap", "overlap", "order", "partition", "period" or "damaged"
+	What   string // "gap", "overlap", "duplicate", "order", "partition", "period" or "damaged"
 	Detail string
 }
 
@@ -52,12 +52,14 @@ type checker struct {
 	t     *Topic
 	end   int64
 	floor pinflow.Period
+	seen  []int64 // the offsets of the object's lines, in order
 	flaws []Flaw
 }
 
 func (c *checker) object(ctx context.Context, o Object) error {
 	c.seam(o)
 	next := o.Start
+	c.seen = c.seen[:0]
 	for l, err := range c.t.Read(ctx, o) {
 		if err != nil {
 			if pinflow.KindOf(err) != pinflow.Invalid {
@@ -67,7 +69,9 @@ func (c *checker) object(ctx context.Context, o Object) error {
 			break
 		}
 		c.line(o, next, l)
-		next = max(next, l.Offset+1)
+		if l.Offset >= next {
+			c.seen, next = append(c.seen, l.Offset), l.Offset+1
+		}
 	}
 	if next == o.Start {
 		c.flaw(o, next, next, "damaged", "it holds no record")
@@ -87,7 +91,10 @@ func (c *checker) seam(o Object) {
 }
 
 func (c *checker) line(o Object, next int64, l Line) {
+	_, twice := slices.BinarySearch(c.seen, l.Offset)
 	switch {
+	case twice:
+		c.flaw(o, l.Offset, l.Offset+1, "duplicate", "the record stands there twice")
 	case l.Offset < next:
 		c.flaw(o, l.Offset, next, "order", "a record stands behind one of the same or a greater offset")
 	case l.Partition != o.Partition:

@@ -105,19 +105,21 @@ func (m *Memory) Get(ctx context.Context, name string) (io.ReadCloser, error) {
 // List implements pinflow.ObjectReader.
 func (m *Memory) List(ctx context.Context, prefix, delimiter string) iter.Seq2[pinflow.ObjectInfo, error] {
 	m.mu.Lock()
-	all := maps.Clone(m.objects)
+	sizes := map[string]int{}
+	for name, content := range m.objects {
+		if strings.HasPrefix(name, prefix) {
+			sizes[name] = len(content)
+		}
+	}
 	m.mu.Unlock()
 	return func(yield func(pinflow.ObjectInfo, error) bool) {
 		last := ""
-		for _, name := range slices.Sorted(maps.Keys(all)) {
+		for _, name := range slices.Sorted(maps.Keys(sizes)) {
 			if err := ctx.Err(); err != nil {
 				yield(pinflow.ObjectInfo{}, &pinflow.Error{Op: "list objects", On: prefix, Err: err})
 				return
 			}
-			if !strings.HasPrefix(name, prefix) {
-				continue
-			}
-			info := pinflow.ObjectInfo{Name: name, Size: int64(len(all[name]))}
+			info := pinflow.ObjectInfo{Name: name, Size: int64(sizes[name])}
 			if folder, _, cut := strings.Cut(name[len(prefix):], delimiter); cut && delimiter != "" {
 				if info = (pinflow.ObjectInfo{Name: prefix + folder + delimiter}); info.Name == last {
 					continue

@@ -1,0 +1,247 @@
+package lake_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/lake"
+	"github.com/pinflow/pinflow/lake/laketest"
+)
+
+// sealedOf describes an object of the test's lake.
+func sealedOf(o lake.Object, records []pinflow.Record) pinflow.SealedObject {
+	return pinflow.SealedObject{Name: o.Name(minute), Start: o.Start, End: records[len(records)-1].Offset + 1, Records: int64(len(records)), Size: 100}
+}
+
+// TestReadObjectReadsAsRead holds the fast reader to the strict one, on records of every odd kind.
+func TestReadObjectReadsAsRead(t *testing.T) {
+	l, objects := newLake(t)
+	random := rand.New(rand.NewPCG(3, 9))
+	odd := []string{`,"_partition":9`, `{"_partition":1,"_offset":2}`, `"_partition":`, `,\"_partition\":`, `_raw`, "\n", `\`, "é\u2028", ""}
+	var records []pinflow.Record
+	for i := range 5000 {
+		r := laketest.Draft(random, pinflow.TopicPartition{Topic: "a", Partition: 1}, 60_000+random.Int64N(60_000))
+		r.Offset = int64(10 + 3*i + random.IntN(2))
+		text := odd[random.IntN(len(odd))]
+		switch random.IntN(9) {
+		case 0:
+			r.Key = []byte(text)
+		case 1:
+			r.Headers = []pinflow.Header{{Key: "a"}, {Key: text, Value: []byte(text)}}
+		case 2:
+			r.Value = fmt.Appendf(nil, `{"a":%q,"b":{"_partition":3,"_offset":4,"x":[{"_partition":5}]}}`, text)
+		case 3:
+			r.Value = fmt.Appendf(nil, `{%q:1}`, "x"+text)
+		case 4:
+			r.Value = fmt.Appendf(nil, `{"long":"%s"}`, strings.Repeat("ü", random.IntN(300_000)))
+		case 5:
+			r.Timestamp = []int64{0, 68_169_600_000, 253_402_300_799_999, 951_782_400_001, 60_000}[random.IntN(5)]
+		case 6:
+			r.Value = []byte("{}")
+		}
+		records = append(records, r)
+	}
+	text := lines(records...)
+	o := object(1, 1, 5)
+	store(t, objects, o, gz(t, text))
+	var want []lake.Line
+	for line, err := range l.Read(t.Context(), o) {
+		must(t, err)
+		want = append(want, line)
+	}
+	n := 0
+	var got []lake.Line // kept to the end: lines must not change when others are read
+	for line, err := range lake.NewRaw(objects).ReadObject(t.Context(), "a", sealedOf(o, records)) {
+		must(t, err)
+		got = append(got, line)
+	}
+	for n = range got {
+		if !reflect.DeepEqual(got[n], want[n]) {
+			t.Fatalf("line %d is %+v, want %+v", n, got[n], want[n])
+		}
+	}
+	if n != len(records)-1 {
+		t.Errorf("%d of %d records", n, len(records))
+	}
+}
+
+func TestReadObjectNamesWhatIsWrong(t *testing.T) {
+	ok := records(1, 1, 0, 4)
+	other := records(1, 0, 0, 4)
+	for want, content := range map[string][]pinflow.Record{
+		"the record 1 stands there twice":                   {ok[0], ok[1], ok[1], ok[2], ok[3]},
+		"the record 1 stands behind 2":                      {ok[0], ok[2], ok[1], ok[3]},
+		"it was sealed with 4 records and has 3":            {ok[0], ok[1], ok[3]},
+		"it was sealed up to offset 4 and has the record 4": records(1, 1, 0, 5),
+		"the record 2 says that it is of partition 0":       {ok[0], ok[1], other[2], ok[3]},
+	} {
+		_, objects := newLake(t)
+		store(t, objects, object(1, 1, 0), gz(t, lines(content...)))
+		var fault error
+		for _, err := range lake.NewRaw(objects).ReadObject(t.Context(), "a", sealedOf(object(1, 1, 0), ok)) {
+			fault = err
+		}
+		if pinflow.KindOf(fault) != pinflow.Invalid || !strings.Contains(fmt.Sprint(fault), want) {
+			t.Errorf("%v, want %q", fault, want)
+		}
+	}
+	_, objects := newLake(t)
+	raw := lake.NewRaw(objects)
+	for _, o := range []pinflow.SealedObject{{Name: "raw/a/x"}, {Name: "raw/b/period=1970-01-01T000100/00000-00000000000000000000.json.gz"}, {Name: "raw/a/period=1970-01-01T000100/0-0.json.gz"}} {
+		for _, err := range raw.ReadObject(t.Context(), "a", o) {
+			if pinflow.KindOf(err) != pinflow.Invalid {
+				t.Errorf("%s: %v", o.Name, err)
+			}
+		}
+	}
+	for _, err := range raw.ReadObject(t.Context(), "a", sealedOf(object(1, 1, 0), ok)) {
+		if pinflow.KindOf(err) != pinflow.NotFound {
+			t.Errorf("no object: %v", err)
+		}
+	}
+}
+
+// counting counts the objects that are opened.
+type counting struct {
+	*laketest.Memory
+	gets int
+}
+
+func (c *counting) Get(ctx context.Context, name string) (io.ReadCloser, error) {
+	c.gets++
+	return c.Memory.Get(ctx, name)
+}
+
+func TestReadFromReadsWhatItNeeds(t *testing.T) {
+	_, memory := newLake(t)
+	for i := range 50 {
+		store(t, memory, object(1+i/3, 0, int64(4*i)), gz(t, lines(records(1+i/3, 0, int64(4*i+1), 3)...)))
+	}
+	objects := &counting{Memory: memory}
+	raw := lake.NewRaw(objects)
+	if _, err := raw.Topic(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	tp := pinflow.TopicPartition{Topic: "a"}
+	for _, from := range []int64{0, 1, 17, 20, 100, 199, 200, 500} {
+		objects.gets = 0
+		var want, got []int64
+		for o := int64(0); o < 200; o++ {
+			if o >= from && o%4 != 0 {
+				want = append(want, o)
+			}
+		}
+		for l, err := range raw.ReadFrom(t.Context(), tp, from) {
+			must(t, err)
+			got = append(got, l.Offset)
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("from %d: %v, want %v", from, got, want)
+		}
+		if most := max(1, int(50-from/4)); objects.gets > most {
+			t.Errorf("from %d: %d objects were opened, not %d", from, objects.gets, most)
+		}
+	}
+	for l, err := range raw.ReadFrom(t.Context(), pinflow.TopicPartition{Topic: "a", Partition: 1}, 3) {
+		t.Errorf("a partition without records has %v, %v", l, err)
+	}
+	for _, c := range []struct {
+		lost int
+		from int64
+		kind pinflow.Kind
+		n    int
+	}{{0, 2, pinflow.OutOfRange, 0}, {0, 5, 0, 147}, {10, 41, pinflow.OutOfRange, 0}, {10, 37, pinflow.OutOfRange, 3}, {49, 197, pinflow.Internal, 0}} {
+		_, memory := newLake(t)
+		for i := range 50 {
+			if i != c.lost {
+				store(t, memory, object(1+i/3, 0, int64(4*i)), gz(t, lines(records(1+i/3, 0, int64(4*i+1), 3)...)))
+			}
+		}
+		n := 0
+		var fault error
+		for _, err := range lake.NewRaw(memory).ReadFrom(t.Context(), tp, c.from) {
+			if fault = err; err == nil {
+				n++
+			}
+		}
+		if pinflow.KindOf(fault) != c.kind || (fault == nil) != (c.kind == 0) || n != c.n {
+			t.Errorf("without object %d, from %d: %d records and %v", c.lost, c.from, n, fault)
+		}
+	}
+}
+
+// BenchmarkReadObject reads an object of 64 MiB of lines: lines of pins' size, the raw reader beside one that only unpacks.
+func BenchmarkReadObject(b *testing.B) {
+	l, objects := newLake(b)
+	random := rand.New(rand.NewPCG(1, 1))
+	words := func(n int) (s string) {
+		for range n {
+			s += fmt.Sprintf("%x ", random.IntN(3000)*2654435761)
+		}
+		return s
+	}
+	var all []pinflow.Record
+	for i := range 80_000 {
+		all = append(all, pinflow.Record{Topic: "a", Partition: 1, Offset: int64(i), Timestamp: 60_000 + int64(i)/2, Key: fmt.Appendf(nil, "fbe53c66-3442-4773-b19e-%012x", i),
+			Value: fmt.Appendf(nil, `{"index":%d,"title":"%s","description":"%s","follower_count":"%dk","tag_list":"%s","category":"art"}`, i, words(6), words(25), random.IntN(900), words(12))})
+	}
+	o := object(1, 1, 0)
+	content := gz(b, lines(all...))
+	store(b, objects, o, content)
+	raw, s := lake.NewRaw(objects), sealedOf(o, all)
+	s.Size = int64(len(content))
+	report := func(b *testing.B, n int) { b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "records/s") }
+	b.Run("raw", func(b *testing.B) {
+		b.ReportAllocs()
+		n := 0
+		for b.Loop() {
+			for _, err := range raw.ReadObject(b.Context(), "a", s) {
+				must(b, err)
+				n++
+			}
+		}
+		report(b, n)
+	})
+	b.Run("strict", func(b *testing.B) {
+		b.ReportAllocs()
+		n := 0
+		for b.Loop() {
+			for _, err := range l.Read(b.Context(), o) {
+				must(b, err)
+				n++
+			}
+		}
+		report(b, n)
+	})
+	b.Run("unpacked alone", func(b *testing.B) {
+		n := 0
+		for b.Loop() {
+			n += unpack(b, content)
+		}
+		report(b, n)
+	})
+}
+
+// unpack returns how many lines there are.
+func unpack(b *testing.B, content []byte) (n int) {
+	z, err := gzip.NewReader(bufio.NewReaderSize(bytes.NewReader(content), 64<<10))
+	must(b, err)
+	buf := make([]byte, 256<<10)
+	for {
+		m, err := z.Read(buf)
+		n += bytes.Count(buf[:m], []byte("\n"))
+		if err == io.EOF {
+			return n
+		}
+		must(b, err)
+	}
+}

@@ -117,7 +117,8 @@ type State struct {
 // Derived is the part of the lake that is made from its records: gen=<generation>/.
 type Derived interface {
 	// Put stores the parts of a period and then, for each folder of one kind and name, the manifest that names them, in place
-	// of the one there was. Folders without a part get a manifest of none. Parts come back with their Names.
+	// of the one there was. Folders without a part get a manifest of none. Parts come back with their Names. A manifest of
+	// reports alone is added to what was made of the period, which must be there (NotFound), and takes the place of the same reports only.
 	Put(ctx context.Context, m Manifest) (Manifest, error)
 	// Manifest returns what was made of a period: NotFound if it was not, or not to its end.
 	Manifest(ctx context.Context, generation string, p Period) (Manifest, error)

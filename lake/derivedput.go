@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,7 +52,7 @@ type manifestPartition struct {
 // partPuts is how many parts are in memory at a time on their way to the lake.
 const partPuts = 2
 
-// Put implements pinflow.Derived. Rows of the parts are the caller's word; sizes and checksums are taken of the files, and must be those
+// Put implements pinflow.Derived. A part that has a Name and no File is in the lake already and stays as it is. Rows of the parts are the caller's word; sizes and checksums are taken of the files, and must be those
 // of the parts if these have any.
 func (d *DerivedArea) Put(ctx context.Context, m pinflow.Manifest) (pinflow.Manifest, error) {
 	run := time.Now().UTC().Format("20060102T150405.000") + "-" + strings.ToLower(rand.Text()[:10])
@@ -60,6 +61,10 @@ func (d *DerivedArea) Put(ctx context.Context, m pinflow.Manifest) (pinflow.Mani
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(partPuts)
 	for i, p := range m.Parts {
+		if p.File == "" && p.Name != "" {
+			parts[i] = p
+			continue
+		}
 		p.Name = fmt.Sprintf("%s%s-%05d.parquet", d.folder(m.Generation, pinflow.Folder{Kind: p.Kind, Of: p.Of}, m.Period), run, i)
 		g.Go(func() (err error) {
 			parts[i], err = d.putPart(gctx, p)
@@ -70,10 +75,18 @@ func (d *DerivedArea) Put(ctx context.Context, m pinflow.Manifest) (pinflow.Mani
 		return m, err
 	}
 	m.Parts = parts
+	written := m.Folders
+	if onlyReports(&m) {
+		made, err := d.Manifest(ctx, m.Generation, m.Period)
+		if err != nil {
+			return m, err
+		}
+		m = withReports(made, m)
+	}
 	whole := d.manifestOf(&m, run)
 	g, gctx = errgroup.WithContext(ctx)
 	g.SetLimit(maxPuts)
-	for _, f := range m.Folders {
+	for _, f := range written {
 		g.Go(func() error {
 			return d.putManifest(gctx, d.folder(m.Generation, f, m.Period)+manifestName, whole.folder(f))
 		})
@@ -82,6 +95,22 @@ func (d *DerivedArea) Put(ctx context.Context, m pinflow.Manifest) (pinflow.Mani
 		return m, err
 	}
 	return m, d.putManifest(ctx, d.periodManifest(m.Generation, m.Period), whole)
+}
+
+// onlyReports tells whether a manifest names reports and nothing else.
+func onlyReports(m *pinflow.Manifest) bool {
+	return len(m.Folders) > 0 && !slices.ContainsFunc(m.Folders, func(f pinflow.Folder) bool { return f.Kind != pinflow.ReportPart })
+}
+
+// withReports is what was made of a period with reports in place of those of the same names.
+func withReports(made, reports pinflow.Manifest) pinflow.Manifest {
+	made.Parts = slices.DeleteFunc(made.Parts, func(p pinflow.Part) bool {
+		return slices.Contains(reports.Folders, pinflow.Folder{Kind: p.Kind, Of: p.Of})
+	})
+	made.Parts = append(made.Parts, reports.Parts...)
+	made.Folders = append(made.Folders, reports.Folders...)
+	made.Folders = foldersOf(&made)
+	return made
 }
 
 // foldersOf returns the folders that readers will look for, and those of the parts, each once.

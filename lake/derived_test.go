@@ -355,3 +355,42 @@ func TestChangedPartsAreFound(t *testing.T) {
 		t.Error("no folder for copies, and no error")
 	}
 }
+
+// TestReportsAreAddedToAPeriod: they come after the period was made, and again, and leave all else that its manifest names.
+func TestReportsAreAddedToAPeriod(t *testing.T) {
+	objects, err := folder.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, random := area(t, objects, 0), rand.New(rand.NewPCG(5, 5))
+	report := func() pinflow.Manifest {
+		file := filepath.Join(t.TempDir(), "r")
+		if err := os.WriteFile(file, fmt.Append(nil, random.Uint64()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return pinflow.Manifest{Generation: "g1", Period: period, Parts: []pinflow.Part{{Kind: pinflow.ReportPart, Of: "top", File: file, Rows: 1}}}
+	}
+	if _, err := d.Put(t.Context(), report()); pinflow.KindOf(err) != pinflow.NotFound {
+		t.Errorf("reports of a period that was not made: %v", err)
+	}
+	made, err := d.Put(t.Context(), version(t, random, period))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := d.Put(t.Context(), report()); err != nil {
+			t.Fatal(err)
+		}
+		got, err := d.Manifest(t.Context(), "g1", period)
+		if err != nil {
+			t.Fatal(err)
+		}
+		reports := slices.DeleteFunc(slices.Clone(got.Parts), func(p pinflow.Part) bool { return p.Kind != pinflow.ReportPart })
+		if len(got.Parts) != len(made.Parts)+1 || len(reports) != 1 || !reflect.DeepEqual(got.Counts, made.Counts) || !reflect.DeepEqual(got.Seals, made.Seals) {
+			t.Fatalf("the period's manifest is %+v, was %+v", got, made)
+		}
+		for _, p := range got.Parts {
+			staged(t, d, p)
+		}
+	}
+}

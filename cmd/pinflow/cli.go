@@ -13,16 +13,21 @@ import (
 type cli struct {
 	config.File
 
-	Up      upCmd      `cmd:"" help:"Run everything in one process."`
-	Lake    lakeCmd    `cmd:"" help:"Write the journal's records to a lake, and nothing else."`
-	Emulate emulateCmd `cmd:"" help:"Post made-up pins, or the rows of a file, to a running Pinflow."`
-	Topic   topicCmd   `cmd:"" help:"Make, show and read topics of the journal or of any Kafka."`
-	Metric  metricCmd  `cmd:"" help:"Show a metric, exact for the position it names."`
-	SQL     sqlCmd     `cmd:"" name:"sql" help:"Ask metrics and models in SQL."`
-	Rejects rejectsCmd `cmd:"" help:"Show the records that were not accepted, and why."`
-	Check   checkCmd   `cmd:"" help:"Show everything that is wrong with a pipeline's definition."`
-	Init    initCmd    `cmd:"" help:"Write the shipped definition out, to be changed."`
-	Version versionCmd `cmd:"" help:"Tell the versions of this binary and of what it is built on."`
+	Up         upCmd         `cmd:"" help:"Run everything in one process."`
+	Lake       lakeCmd       `cmd:"" help:"Write the journal's records to a lake, and nothing else."`
+	Batch      batchCmd      `cmd:"" help:"Seal the log periods that have ended, compute them anew from the lake, compare and install."`
+	Schedule   scheduleCmd   `cmd:"" help:"Run the batch after each log period's end."`
+	Emulate    emulateCmd    `cmd:"" help:"Post made-up pins, or the rows of a file, to a running Pinflow."`
+	Topic      topicCmd      `cmd:"" help:"Make, show and read topics of the journal or of any Kafka."`
+	Metric     metricCmd     `cmd:"" help:"Show a metric, exact for the position it names."`
+	Report     reportCmd     `cmd:"" help:"Run a report over everything up to now, or as of a log period."`
+	SQL        sqlCmd        `cmd:"" name:"sql" help:"Ask metrics and models in SQL."`
+	Rejects    rejectsCmd    `cmd:"" help:"Show the records that were not accepted, and why."`
+	Audit      auditCmd      `cmd:"" help:"Prove the numbers: hold journal, lake, derived files and store to one another."`
+	Generation generationCmd `cmd:"" help:"List, build, switch and drop what was made by one definition."`
+	Check      checkCmd      `cmd:"" help:"Show everything that is wrong with a pipeline's definition."`
+	Init       initCmd       `cmd:"" help:"Write the shipped definition out, to be changed."`
+	Version    versionCmd    `cmd:"" help:"Tell the versions of this binary and of what it is built on."`
 }
 
 func options(ctx context.Context, t terminal) []kong.Option {

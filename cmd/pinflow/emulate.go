@@ -104,10 +104,10 @@ func (c *emulateCmd) destination(route string) (string, error) {
 // emulate posts made-up pins to this process, for up --emulate.
 func (u *up) emulate(ctx context.Context, url string) error {
 	refused := false
-	_, err := emulate.Run(ctx, emulate.Options{To: url + u.plan.Sources[0].Route, Seed: u.Seed, Rate: u.Rate, OnOutcome: func(o emulate.Outcome) {
+	_, err := emulate.Run(ctx, emulate.Options{To: url + u.plans.newest().Sources[0].Route, Seed: u.cmd.Seed, Rate: u.cmd.Rate, OnOutcome: func(o emulate.Outcome) {
 		if o.Err != nil && !refused {
 			refused = true
-			u.log.Warn("emulate: made-up pins are rejected; pinflow emulate --rows posts rows of your own", "source", u.plan.Sources[0].Name, "error", o.Err)
+			u.log.Warn("emulate: made-up pins are rejected; pinflow emulate --rows posts rows of your own", "source", u.plans.newest().Sources[0].Name, "error", o.Err)
 		}
 	}})
 	if ctx.Err() != nil {

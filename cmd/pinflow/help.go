@@ -8,11 +8,22 @@ import (
 
 // idle are the settings without effect on a command that takes them with others; its help leaves them out.
 var idle = map[string][]string{
-	"lake":         {"store", "http", "max-record", "max-bulk", "ingest-memory", "duckdb-memory", "sql-rows", "sql-time"},
-	"metric":       {"journal", "lake"},
-	"sql":          {"journal", "lake"},
-	"rejects list": {"journal", "lake"},
+	"lake":              {"store", "seal-grace", "patience", "batch-memory", "http", "max-record", "max-bulk", "ingest-memory", "duckdb-memory", "sql-rows", "sql-time"},
+	"metric":            {"journal", "lake"},
+	"sql":               {"journal"},
+	"rejects list":      {"journal", "lake"},
+	"schedule":          {"http", "kafka-listen", "max-record", "max-bulk", "ingest-memory", "sql-rows", "sql-time", "journal-retention"},
+	"batch":             slices.Concat(ofIngest, []string{"sql-rows", "sql-time"}),
+	"report":            ofIngest,
+	"audit":             slices.Concat(ofIngest, []string{"sql-rows", "sql-time", "patience"}),
+	"generation list":   slices.Concat(ofIngest, []string{"sql-rows", "sql-time", "patience", "batch-memory"}),
+	"generation build":  slices.Concat(ofIngest, []string{"sql-rows", "sql-time"}),
+	"generation switch": slices.Concat(ofIngest, []string{"sql-rows", "sql-time"}),
+	"generation drop":   slices.Concat(ofIngest, []string{"sql-rows", "sql-time", "patience", "batch-memory"}),
 }
+
+// ofIngest are the limits of what takes posts.
+var ofIngest = []string{"max-record", "max-bulk", "ingest-memory", "journal-retention", "log-period", "lake-flush"}
 
 // hideIdle hides them.
 func hideIdle(k *kong.Kong) error {

@@ -7,6 +7,7 @@ import (
 	"hash/fnv"
 	"log/slog"
 	"path/filepath"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -82,8 +83,8 @@ func openLake(s *config.Settings, c *closers) (pinflow.Objects, error) {
 	return f, nil
 }
 
-// openStore opens the store and the DuckDB that it shares with the live engine.
-func openStore(ctx context.Context, s *config.Settings, log *slog.Logger, metrics prometheus.Registerer, c *closers) (*duck.Instance, *duckdb.Store, error) {
+// openStore opens the store and the DuckDB that it shares with the engines, which reads the lake's files where they lie.
+func openStore(ctx context.Context, s *config.Settings, objects pinflow.Objects, log *slog.Logger, metrics prometheus.Registerer, c *closers) (*duck.Instance, *duckdb.Store, error) {
 	file, postgres, err := config.ParseStore(s.StoreURL())
 	if err != nil {
 		return nil, nil, err
@@ -92,7 +93,11 @@ func openStore(ctx context.Context, s *config.Settings, log *slog.Logger, metric
 		return nil, nil, &pinflow.Error{Op: "open store", On: postgres.Redacted(), Kind: pinflow.Invalid, Err: errors.New("this version keeps the store in a DuckDB file only"),
 			Hint: "Give duckdb:///path."}
 	}
-	instance, err := duck.Open(ctx, duck.Options{Path: file, Memory: int64(s.DuckDBMemory), Dir: filepath.Join(s.Data, "scratch")})
+	o := duck.Options{Path: file, Memory: int64(s.DuckDBMemory), Dir: filepath.Join(s.Data, "scratch")}
+	if local, ok := objects.(pinflow.LocalObjects); ok {
+		o.Readable = []string{local.Path("")}
+	}
+	instance, err := duck.Open(ctx, o)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -114,7 +119,7 @@ func openTopics(ctx context.Context, j *journal, objects pinflow.Objects, p *pin
 		if err != nil {
 			return 0, err
 		}
-		if len(topic.Partitions) != source.Partitions {
+		if n := len(topic.Partitions); n != source.Partitions && (n < source.Partitions || isKeyed(p, source.Name)) {
 			return 0, &pinflow.Error{Op: "open topic", On: source.Topic, Kind: pinflow.Invalid,
 				Err:  fmt.Errorf("it has %s, the definition says %d", count(len(topic.Partitions), "partition"), source.Partitions),
 				Hint: "Partition counts are fixed when a topic is made: write the topic's into pipeline.yaml."}
@@ -169,7 +174,7 @@ func bindTopics(ctx context.Context, j *journal, store *duckdb.Store, p *pinflow
 // newWriter makes a writer of the lake.
 func newWriter(s *config.Settings, j *journal, objects pinflow.Objects, p *pinflow.Plan, period pinflow.PeriodLength, log *slog.Logger, metrics prometheus.Registerer) (*lake.Writer, error) {
 	return lake.NewWriter(lake.Options{
-		Journal: j, Objects: objects, Topics: topicsOf(p), PeriodLength: period,
+		Journal: j, Objects: objects, Topics: topicsOf(p), Unkeyed: unkeyedOf(p), PeriodLength: period,
 		Group: groupOf("lake", objects.String()), FlushAge: s.LakeFlush, Memory: int64(s.LakeMemory), Log: log, Metrics: metrics,
 	})
 }
@@ -179,6 +184,22 @@ func groupOf(role, place string) string {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(place)) // never fails
 	return fmt.Sprintf("pinflow-%s-%016x", role, h.Sum64())
+}
+
+// isKeyed tells whether a model over the source has a key: then its topic's partition count is fixed, as it says where a key's records lie.
+func isKeyed(p *pinflow.Plan, source string) bool {
+	return slices.ContainsFunc(p.Models, func(m pinflow.PlannedModel) bool { return m.Source == source && len(m.Key) > 0 })
+}
+
+// unkeyedOf returns the topics to which partitions may be added.
+func unkeyedOf(p *pinflow.Plan) []string {
+	var topics []string
+	for _, s := range p.Sources {
+		if !isKeyed(p, s.Name) {
+			topics = append(topics, s.Topic)
+		}
+	}
+	return topics
 }
 
 // topicsOf returns the topics of a plan.

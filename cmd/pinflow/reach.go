@@ -10,6 +10,7 @@ import (
 	"github.com/pinflow/pinflow/config"
 	"github.com/pinflow/pinflow/internal/datalock"
 	"github.com/pinflow/pinflow/problem"
+	"github.com/pinflow/pinflow/store/duckdb"
 	"github.com/pinflow/pinflow/web"
 	"github.com/pinflow/pinflow/web/client"
 	"github.com/prometheus/client_golang/prometheus"
@@ -41,10 +42,6 @@ func (r *reader) reach(ctx context.Context, t terminal, c *closers) (client.Clie
 
 // atRest opens the data and answers in process what a running Pinflow would answer over HTTP.
 func (r *reader) atRest(ctx context.Context, t terminal, c *closers) (client.Client, error) {
-	plan, err := mustCompile(ctx, r.Pipeline, t.err)
-	if err != nil {
-		return client.Client{}, err
-	}
 	if err := mustExist(r.Places); err != nil {
 		return client.Client{}, err
 	}
@@ -54,21 +51,40 @@ func (r *reader) atRest(ctx context.Context, t terminal, c *closers) (client.Cli
 	}
 	c.add(lock.Release)
 	settings := &config.Settings{Places: r.Places, Limits: config.Limits{DuckDBMemory: r.DuckDBMemory}}
-	_, store, err := openStore(ctx, settings, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), c)
+	objects, err := openLake(settings, c)
 	if err != nil {
 		return client.Client{}, err
 	}
-	if err := store.CheckCurrent(ctx, plan.Generation); err != nil {
-		if pinflow.KindOf(err) == pinflow.Exists {
-			err = &pinflow.Error{Op: "read data", On: r.Data, Kind: pinflow.Invalid, Err: errors.New("they were made with another definition, or by another version of Pinflow"),
-				Hint: "Name the folder of that one with --pipeline; without it, the shipped one is meant."}
-		}
+	_, store, err := openStore(ctx, settings, objects, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), c)
+	if err != nil {
 		return client.Client{}, err
 	}
-	if err := store.Prepare(ctx, plan); err != nil {
+	plan, err := servedPlan(ctx, store, r.Pipeline, t)
+	if err != nil {
 		return client.Client{}, err
 	}
-	site, err := web.New(web.Options{Store: store, Plan: plan})
+	return inProcessClient(web.Options{Store: store, Plan: plan}, c)
+}
+
+// servedPlan is the plan of what the store serves, whatever the definition says by now.
+func servedPlan(ctx context.Context, store *duckdb.Store, dir string, t terminal) (*pinflow.Plan, error) {
+	current, err := store.Current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if current != "" {
+		return store.PlanOf(ctx, current)
+	}
+	plan, err := mustCompile(ctx, dir, t.err) // nothing has been counted yet
+	if err != nil {
+		return nil, err
+	}
+	return plan, store.Prepare(ctx, plan)
+}
+
+// inProcessClient asks a web of this process.
+func inProcessClient(o web.Options, c *closers) (client.Client, error) {
+	site, err := web.New(o)
 	if err != nil {
 		return client.Client{}, err
 	}

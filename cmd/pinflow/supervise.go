@@ -40,10 +40,12 @@ func newSupervisor(log *slog.Logger, metrics *prometheus.Registry) (*supervisor,
 	return s, metrics.Register(s.failed)
 }
 
-// start runs the part in the background until ctx ends. Each start makes the part anew.
-func (s *supervisor) start(ctx context.Context, part string, run func(context.Context) error) {
+// start runs the part in the background until ctx ends; then the channel is closed. Each start makes the part anew.
+func (s *supervisor) start(ctx context.Context, part string, run func(context.Context) error) (ended <-chan struct{}) {
 	s.failed.WithLabelValues(part).Set(0)
+	done := make(chan struct{})
 	s.wait.Go(func() {
+		defer close(done)
 		for pause := firstPause; ; pause = min(2*pause, lastPause) {
 			begun := time.Now()
 			err := run(ctx)
@@ -63,6 +65,7 @@ func (s *supervisor) start(ctx context.Context, part string, run func(context.Co
 			s.report(part, nil)
 		}
 	})
+	return done
 }
 
 func (s *supervisor) report(part string, err error) {

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
-	"strconv"
 	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,9 +17,6 @@ import (
 	"github.com/pinflow/pinflow/internal/datalock"
 	"github.com/pinflow/pinflow/lake"
 	"github.com/pinflow/pinflow/problem"
-	"github.com/pinflow/pinflow/refine"
-	live "github.com/pinflow/pinflow/refine/duckdb"
-	"github.com/pinflow/pinflow/store/duckdb"
 	"github.com/pinflow/pinflow/web"
 )
 
@@ -49,73 +44,29 @@ func (c *upCmd) Run(ctx context.Context, t terminal) (err error) {
 	if c.StreamWorkers < 1 || c.StreamWorkers > 64 {
 		return usageError{errors.New("--stream-workers is a number from 1 to 64")}
 	}
-	plan, err := mustCompile(ctx, c.Pipeline, t.err)
+	limitMemory()
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	core, err := openCore(ctx, &c.Settings, newLog(c.Logging, t), metrics, t)
+	u := &up{core: core, cmd: c, term: t}
+	defer func() { err = errors.Join(err, core.closers.close()) }()
 	if err != nil {
 		return unlessStopped(ctx, err)
 	}
-	limitMemory()
-	u := &up{upCmd: c, term: t, plan: plan, log: newLog(c.Logging, t), metrics: prometheus.NewRegistry()}
-	defer func() { err = errors.Join(err, u.closers.close()) }()
-	if err := u.open(ctx); err != nil {
+	if u.operator, err = newOperator(ctx, core, c.StreamWorkers); err != nil {
 		return unlessStopped(ctx, err)
 	}
+	core.add(u.operator.close)
 	return u.run(ctx)
 }
 
 // up is a process that runs every stage.
 type up struct {
-	*upCmd
-	closers
-	term    terminal
-	log     *slog.Logger
-	metrics *prometheus.Registry
-	plan    *pinflow.Plan
-	lock    *datalock.Lock
-	journal *journal
-	objects pinflow.Objects
-	period  pinflow.PeriodLength
-	store   *duckdb.Store
-	engine  *live.Engine
-	writer  atomic.Pointer[lake.Writer]     // the one that runs
-	workers []atomic.Pointer[refine.Stream] // those that run
-	parts   *supervisor
-}
-
-// open opens every place, sinks first.
-func (u *up) open(ctx context.Context) (err error) {
-	u.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	if u.parts, err = newSupervisor(u.log, u.metrics); err != nil {
-		return err
-	}
-	if u.lock, err = datalock.Acquire(u.Data, datalock.Info{}); err != nil {
-		return err
-	}
-	u.add(u.lock.Release)
-	instance, store, err := openStore(ctx, &u.Settings, u.log, u.metrics, &u.closers)
-	if err != nil {
-		return err
-	}
-	u.store = store
-	if err := store.CheckCurrent(ctx, u.plan.Generation); err != nil {
-		return err
-	}
-	if err := store.Prepare(ctx, u.plan); err != nil {
-		return err
-	}
-	if u.engine, err = live.NewEngine(ctx, live.Options{Instance: instance, Plan: u.plan}); err != nil {
-		return err
-	}
-	u.add(u.engine.Close)
-	if u.objects, err = openLake(&u.Settings, &u.closers); err != nil {
-		return err
-	}
-	if u.journal, err = openJournal(ctx, &u.Settings, u.log, u.metrics, &u.closers); err != nil {
-		return err
-	}
-	if u.period, err = openTopics(ctx, u.journal, u.objects, u.plan, pinflow.PeriodLength(u.LogPeriod)); err != nil {
-		return err
-	}
-	return bindTopics(ctx, u.journal, u.store, u.plan)
+	*core
+	cmd      *upCmd
+	term     terminal
+	operator *operator
+	writer   atomic.Pointer[lake.Writer] // the one that runs
 }
 
 // run starts the stages, sinks first, and stops them, sources first.
@@ -124,7 +75,6 @@ func (u *up) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	u.workers = make([]atomic.Pointer[refine.Stream], u.StreamWorkers)
 	handler, site, err := u.handler()
 	if err != nil {
 		return errors.Join(err, l.Close())
@@ -132,12 +82,10 @@ func (u *up) run(ctx context.Context) error {
 	// What follows the sources is stopped by us, after them, not by the signal.
 	followers, stopFollowers := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopFollowers()
-	for n := range u.workers {
-		u.parts.start(followers, "stream-"+strconv.Itoa(n+1), func(ctx context.Context) error { return u.stream(ctx, n) })
-	}
-	u.parts.start(followers, "lake", u.lake)
-	if u.journal.broker != nil {
-		u.parts.start(followers, "retention", retention{u.journal.broker.Trim, u.lakeEnds, u.store.Positions, u.log}.run)
+	if err := u.follow(followers, ctx, site); err != nil {
+		stopFollowers()
+		u.parts.join()
+		return errors.Join(err, l.Close())
 	}
 	server := serve(l, handler, u.log, site.Close)
 	err = u.lock.Update(datalock.Info{HTTP: server.url(), Kafka: u.journal.addr})
@@ -154,9 +102,41 @@ func (u *up) run(ctx context.Context) error {
 	return err
 }
 
+// follow starts what follows the journal: live half and lake until followers ends; schedule and the building of a changed definition's generation until the signal, as
+// what they have begun can be begun again.
+func (u *up) follow(followers, signal context.Context, site *web.Web) error {
+	o := u.operator
+	o.life, o.shown = followers, site.SetPlan
+	live, err := startLive(followers, u.core, u.plans.current, u.cmd.StreamWorkers)
+	if err != nil {
+		return err
+	}
+	o.live = live
+	u.parts.start(followers, "lake", u.lake)
+	if u.journal.broker != nil {
+		u.parts.start(followers, "retention", retention{u.journal.broker.Trim, u.lakeEnds, u.store.Positions, u.log}.run)
+	}
+	if next := u.plans.next; next != nil {
+		u.parts.start(signal, "generation", u.once(func(ctx context.Context) error { return o.change(ctx, next) }))
+	}
+	u.parts.start(signal, "schedule", o.schedule)
+	return nil
+}
+
+// once is a part that ends when it has done its work.
+func (u *up) once(run func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if err := run(ctx); err != nil {
+			return err
+		}
+		<-ctx.Done()
+		return nil
+	}
+}
+
 // wait runs the emulator, if asked to, and returns when the process is to end.
 func (u *up) wait(ctx context.Context, s *server) error {
-	if u.Emulate {
+	if u.cmd.Emulate {
 		u.parts.start(ctx, "emulate", func(ctx context.Context) error { return u.emulate(ctx, s.url()) })
 	}
 	select {
@@ -168,41 +148,19 @@ func (u *up) wait(ctx context.Context, s *server) error {
 	}
 }
 
-// stream is the n-th worker of the live half.
-func (u *up) stream(ctx context.Context, n int) error {
-	metrics := &registration{Registerer: prometheus.WrapRegistererWith(prometheus.Labels{"worker": strconv.Itoa(n + 1)}, u.metrics)}
-	defer metrics.drop()
-	s, err := refine.NewStream(refine.Options{
-		Journal: u.journal, Engine: u.engine, Store: u.store, Plan: u.plan, Period: u.period,
-		Group: groupOf("stream", u.plan.Generation+" "+u.StoreURL()), Log: u.log, Metrics: metrics,
-	})
-	if err != nil {
-		return err
-	}
-	u.workers[n].Store(s)
-	return s.Run(ctx)
-}
-
 // stopped tells why partitions are not counted any further.
 func (u *up) stopped() map[pinflow.TopicPartition]error {
-	stopped := map[pinflow.TopicPartition]error{}
-	for n := range u.workers {
-		if s := u.workers[n].Load(); s != nil {
-			for _, p := range s.Partitions() {
-				if p.Err != nil {
-					stopped[p.TopicPartition] = p.Err
-				}
-			}
-		}
+	if live := u.operator.currentLive(); live != nil {
+		return live.stopped()
 	}
-	return stopped
+	return nil
 }
 
 // lake is the writer of the lake.
 func (u *up) lake(ctx context.Context) error {
 	metrics := &registration{Registerer: u.metrics}
 	defer metrics.drop()
-	w, err := newWriter(&u.Settings, u.journal, u.objects, u.plan, u.period, u.log, metrics)
+	w, err := newWriter(u.Settings, u.journal, u.objects, u.plans.newest(), u.period, u.log, metrics)
 	if err != nil {
 		return err
 	}
@@ -220,9 +178,9 @@ func (u *up) lakeEnds() map[pinflow.TopicPartition]int64 {
 // handler puts every route of the process on one mux.
 func (u *up) handler() (http.Handler, *web.Web, error) {
 	mux := http.NewServeMux()
-	api := apidocs.New(mux, "Pinflow: "+u.plan.Pipeline, version)
+	api := apidocs.New(mux, "Pinflow: "+u.plans.current.Pipeline, version)
 	var sources []pinflow.Source
-	for _, s := range u.plan.Sources {
+	for _, s := range u.plans.newest().Sources {
 		sources = append(sources, s.Source)
 	}
 	in, err := ingest.New(ingest.Options{Sources: sources, Journal: u.journal, Log: u.log, Metrics: u.metrics,
@@ -231,7 +189,7 @@ func (u *up) handler() (http.Handler, *web.Web, error) {
 		return nil, nil, err
 	}
 	in.Register(mux, api)
-	site, err := web.New(web.Options{Store: u.store, Plan: u.plan, Journal: u.journal, Lake: u.lakeStatus, Stopped: u.stopped, Metrics: u.metrics, Log: u.log,
+	site, err := web.New(web.Options{Store: u.store, Plan: u.plans.current, Operate: u.operator, Journal: u.journal, Lake: u.lakeStatus, Stopped: u.stopped, Metrics: u.metrics, Log: u.log,
 		Limits: web.Limits{SQLRows: u.SQLRows, SQLTime: u.SQLTime}})
 	if err != nil {
 		return nil, nil, err
@@ -246,8 +204,8 @@ func (u *up) announce(url string) {
 	fmt.Fprintf(u.term.out, `Pinflow is up: the %s pipeline.
   page    %s/
   API     %s/docs
-`, u.plan.Pipeline, url, url)
-	for _, s := range u.plan.Sources {
+`, u.plans.current.Pipeline, url, url)
+	for _, s := range u.plans.newest().Sources {
 		fmt.Fprintf(u.term.out, "  post    %s%s  to %s\n", url, s.Route, s.Topic)
 	}
 	fmt.Fprintf(u.term.out, `  Kafka   %s

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/config"
+	"github.com/pinflow/pinflow/internal/datalock"
+	"github.com/pinflow/pinflow/internal/duck"
+	"github.com/pinflow/pinflow/lake"
+	"github.com/pinflow/pinflow/store/duckdb"
+)
+
+// core is what a process works with that owns its places: the data folder, the store, the lake and the journal.
+type core struct {
+	closers
+	*config.Settings
+	log      *slog.Logger
+	metrics  *prometheus.Registry
+	parts    *supervisor
+	lock     *datalock.Lock
+	instance *duck.Instance
+	store    *duckdb.Store
+	objects  pinflow.Objects
+	raw      *lake.Raw
+	derived  *lake.DerivedArea
+	sealer   *lake.Sealer
+	journal  *journal
+	period   pinflow.PeriodLength
+	plans    plans
+}
+
+// openCore opens every place, sinks first, and decides which definition is served. What was opened is the caller's to close, also after an error.
+func openCore(ctx context.Context, s *config.Settings, log *slog.Logger, metrics *prometheus.Registry, t terminal) (c *core, err error) {
+	c = &core{Settings: s, log: log, metrics: metrics}
+	if c.parts, err = newSupervisor(log, metrics); err != nil {
+		return c, err
+	}
+	if c.lock, err = datalock.Acquire(s.Data, datalock.Info{}); err != nil {
+		return c, err
+	}
+	c.add(c.lock.Release)
+	if c.objects, err = openLake(s, &c.closers); err != nil {
+		return c, err
+	}
+	if c.instance, c.store, err = openStore(ctx, s, c.objects, log, metrics, &c.closers); err != nil {
+		return c, err
+	}
+	if c.plans, err = choosePlans(ctx, c.store, s.Pipeline, t.err); err != nil {
+		return c, err
+	}
+	if c.isPinned(c.plans) {
+		log.Warn("the definition's generation is not built: another was chosen by hand", "current", c.plans.current.Generation, "definition", c.plans.next.Generation)
+		c.plans.next = nil
+	}
+	if c.journal, err = openJournal(ctx, s, log, metrics, &c.closers); err != nil {
+		return c, err
+	}
+	c.period = pinflow.PeriodLength(s.LogPeriod)
+	for _, p := range c.plans.all() {
+		if err := c.store.Prepare(ctx, p); err != nil {
+			return c, err
+		}
+		if c.period, err = openTopics(ctx, c.journal, c.objects, p, c.period); err != nil {
+			return c, err
+		}
+		if err := bindTopics(ctx, c.journal, c.store, p); err != nil {
+			return c, err
+		}
+	}
+	return c, c.openHistory()
+}
+
+// openHistory opens the lake for those who read it.
+func (c *core) openHistory() (err error) {
+	c.raw = lake.NewRaw(c.objects)
+	if c.derived, err = lake.NewDerived(lake.DerivedOptions{Objects: c.objects, PeriodLength: c.period, CacheDir: filepath.Join(c.instance.Dir(), "cache"), CacheBytes: cacheBytes}); err != nil {
+		return err
+	}
+	c.sealer, err = lake.NewSealer(lake.SealerOptions{Objects: c.objects, Journal: c.journal, Topics: topicsOf(c.plans.newest()), Grace: c.SealGrace, Log: c.log, Metrics: c.metrics})
+	return err
+}
+
+// cacheBytes is how much Parquet of a lake elsewhere is kept on this machine's disk.
+const cacheBytes = 1 << 30
+
+func (c *core) periodText() string { return time.Duration(c.period).String() }

@@ -7,6 +7,7 @@
 //	group      partitions come and go
 //	partition  where a partition stands, and what is held of it
 //	gather     from the journal to a batch
+//	history    from the lake, where the journal has deleted what is to be counted
 //	hand       a batch in hand: refined, committed or dropped
 //	metrics    what a worker tells of itself
 //

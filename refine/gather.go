@@ -83,29 +83,39 @@ func (s *Stream) lose(parts []*partition, delay time.Duration) {
 func (s *Stream) gather(ctx context.Context, sub pinflow.Subscription) (*hand, error) {
 	began := time.Now()
 	var until time.Time
+	polled := false
 	for {
+		s.takePast(ctx, sub)
 		enough, some := s.pending()
 		now := time.Now()
 		if some && until.IsZero() {
 			until = now.Add(s.Gather)
 		}
-		if enough || !until.IsZero() && !now.Before(until) {
+		due := enough || !until.IsZero() && !now.Before(until)
+		if due && (polled || !s.pastOnly()) {
 			return s.form(began), nil
 		}
-		runs, err := s.poll(ctx, sub, until)
+		most := until
+		if due {
+			most = now.Add(soon)
+		}
+		runs, err := s.poll(ctx, sub, most)
+		polled = true
 		switch {
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled): // it is time for what waits, or what is lost
-			return s.form(began), nil
+			if len(s.lost(time.Now())) > 0 {
+				return s.form(began), nil
+			}
 		case err != nil:
 			return nil, err
 		}
-		s.holdAll(runs)
+		s.holdAll(ctx, runs)
 	}
 }
 
-// poll polls until a time (the zero time for ever), or until a lost partition is to be looked after.
+// poll polls until a time (the zero time for ever), until a lost partition is to be looked after, or something comes from the history.
 func (s *Stream) poll(ctx context.Context, sub pinflow.Subscription, until time.Time) ([]pinflow.Run, error) {
 	s.mu.Lock()
 	for _, p := range s.parts {
@@ -114,6 +124,9 @@ func (s *Stream) poll(ctx context.Context, sub pinflow.Subscription, until time.
 		}
 	}
 	ctx, s.wake = context.WithCancel(ctx)
+	if s.arrived() {
+		until = earlier(until, time.Now().Add(soon))
+	}
 	s.mu.Unlock()
 	defer s.wake()
 	if !until.IsZero() {
@@ -132,19 +145,19 @@ func earlier(a, b time.Time) time.Time {
 }
 
 // holdAll holds what was fetched of partitions that are still assigned.
-func (s *Stream) holdAll(runs []pinflow.Run) {
+func (s *Stream) holdAll(ctx context.Context, runs []pinflow.Run) {
 	for _, run := range runs {
-		if pinflow.KindOf(run.Err) == pinflow.OutOfRange {
-			run.Err = &pinflow.Error{Op: "count", On: run.TopicPartition.String(), Kind: pinflow.OutOfRange, Err: run.Err,
-				Hint: "The journal has deleted records that are not counted yet, or has lost the end of its log. Give the store that has counted them, or restore the journal: a new store needs one that still has every record."}
-		}
 		s.mu.Lock()
 		p := s.parts[run.TopicPartition]
 		if p != nil {
 			p.hold(run)
 		}
 		s.mu.Unlock()
-		if p != nil && run.Err != nil {
+		switch {
+		case p == nil || run.Err == nil:
+		case pinflow.KindOf(run.Err) == pinflow.OutOfRange:
+			s.outOfRange(ctx, p, run)
+		default:
 			s.metrics.failed(run.Err)
 			s.Log.Error("live: the partition has stopped", "partition", run.String(), "error", run.Err, "hint", pinflow.HintOf(run.Err))
 		}

@@ -54,7 +54,7 @@ func (s *Stream) claim(ctx context.Context, tps []pinflow.TopicPartition) (map[p
 }
 
 func (p *partition) startAt(at pinflow.Progress) {
-	p.next, p.counted, p.floor = at.NextOffset, at.NextOffset, at.Period
+	p.next, p.from, p.counted, p.floor = at.NextOffset, at.NextOffset, at.NextOffset, at.Period
 }
 
 // Revoked implements pinflow.Assignee: a commit that has begun is waited for, everything else is dropped.
@@ -70,6 +70,7 @@ func (s *Stream) leave(tps []pinflow.TopicPartition) {
 			continue
 		}
 		delete(s.parts, tp)
+		p.forget()
 		for h := range s.hands {
 			if h.has(p) {
 				h.drop()

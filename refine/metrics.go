@@ -18,6 +18,7 @@ type metrics struct {
 	steps     *prometheus.HistogramVec
 	freshness prometheus.Histogram
 	fences    prometheus.Counter
+	past      prometheus.Counter
 	errors    *prometheus.CounterVec
 	lastFail  prometheus.Gauge
 
@@ -46,6 +47,8 @@ func newMetrics(s *Stream, r prometheus.Registerer) (*metrics, error) {
 			Help: "From the append of a batch's oldest record to its commit.", Buckets: seconds}),
 		fences: prometheus.NewCounter(prometheus.CounterOpts{Name: "pinflow_live_fenced_total",
 			Help: "Batches dropped because another worker had moved on."}),
+		past: prometheus.NewCounter(prometheus.CounterOpts{Name: "pinflow_live_history_records_total",
+			Help: "Records read from the lake because the journal had deleted them."}),
 		errors: counter("errors_total", "Errors, by kind. Most are tried again; see stopped.", "kind"),
 		lastFail: prometheus.NewGauge(prometheus.GaugeOpts{Name: "pinflow_live_last_error_timestamp_seconds",
 			Help: "When the last error happened; 0 if none has."}),
@@ -89,7 +92,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 }
 
 func (m *metrics) kept() []prometheus.Collector {
-	return []prometheus.Collector{m.records, m.rejects, m.batches, m.steps, m.freshness, m.fences, m.errors, m.lastFail}
+	return []prometheus.Collector{m.records, m.rejects, m.batches, m.steps, m.freshness, m.fences, m.past, m.errors, m.lastFail}
 }
 
 func (m *metrics) took(step string, d time.Duration) {

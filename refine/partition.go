@@ -12,11 +12,13 @@ type partition struct {
 	pinflow.TopicPartition
 	next    int64            // the offset behind what was put into batches
 	floor   pinflow.Period   // the period of the record before next
+	from    int64            // where reading began: nothing is counted twice, whatever comes
 	pending []pinflow.Record // fetched, and in no batch yet
 	size    int64            // of pending, in bytes
 	counted int64            // the offset behind what was committed
 	end     int64            // of the log, as last heard
 	err     error            // why it has stopped; the journal says no more of it until another assignment
+	past    *past            // the reading of what the journal has deleted, nil if the journal is read
 
 	// lost means that next is not where the store stands: what comes is passed over until notBefore, then the
 	// position is read again.
@@ -34,17 +36,13 @@ func (p *partition) limit(most int) int { return max(most>>min(3*p.failures, 30)
 // hold keeps what was fetched until it is put into a batch. The caller has the lock.
 func (p *partition) hold(run pinflow.Run) {
 	p.end = max(p.end, run.End)
-	if run.Err != nil {
+	if run.Err != nil && pinflow.KindOf(run.Err) != pinflow.OutOfRange {
 		p.err = run.Err
 	}
 	if p.lost {
 		return
 	}
-	behind := p.next
-	if n := len(p.pending); n > 0 {
-		behind = p.pending[n-1].Offset + 1
-	}
-	records := run.Records
+	behind, records := p.behind(), run.Records
 	for len(records) > 0 && records[0].Offset < behind {
 		records = records[1:]
 	}
@@ -54,9 +52,27 @@ func (p *partition) hold(run pinflow.Run) {
 	}
 }
 
+// behind is the offset of which nothing has come yet. The caller has the lock.
+func (p *partition) behind() int64 {
+	behind := max(p.next, p.from)
+	if n := len(p.pending); n > 0 {
+		behind = max(behind, p.pending[n-1].Offset+1)
+	}
+	return behind
+}
+
+// forget ends the reading of the history. The caller has the lock.
+func (p *partition) forget() {
+	if p.past != nil {
+		p.past.cancel()
+		p.past = nil
+	}
+}
+
 // lose drops what is held and has the position read again, after a while if there is a delay. The caller has the lock.
 func (p *partition) lose(delay time.Duration) {
 	p.pending, p.size = nil, 0
+	p.forget()
 	p.lost = true
 	p.notBefore = time.Now().Add(delay)
 }
@@ -97,6 +113,7 @@ type PartitionStatus struct {
 	Next int64 // the offset behind what is counted
 	End  int64 // of the log, as last heard
 	Err  error // why it has stopped, nil if it has not
+	Past bool  // records are being read from the lake that the journal does not have any more
 }
 
 // Partitions returns how the worker stands with each partition assigned to it, in order.
@@ -105,7 +122,7 @@ func (s *Stream) Partitions() []PartitionStatus {
 	defer s.mu.Unlock()
 	var all []PartitionStatus
 	for _, p := range s.sorted() {
-		all = append(all, PartitionStatus{p.TopicPartition, p.counted, max(p.end, p.counted), p.err})
+		all = append(all, PartitionStatus{p.TopicPartition, p.counted, max(p.end, p.counted), p.err, p.past != nil})
 	}
 	return all
 }

@@ -15,17 +15,19 @@ import (
 // Options are what a Stream needs. Zero limits take the defaults.
 type Options struct {
 	Journal pinflow.Subscriber
+	// History is read where the journal has deleted what is to be counted; nil for nowhere: then such a partition stops.
+	History History
 	Engine  pinflow.LiveEngine
 	Store   pinflow.LiveStore
 	Plan    *pinflow.Plan
 	Period  pinflow.PeriodLength
 	Group   string // the consumer group; "pinflow-live"
 	// Start returns the offset at which counting starts in partitions of which the generation has no
-	// progress; nil for 0 everywhere. A start that the journal no longer has stops the partition.
+	// progress; nil for 0 everywhere.
 	Start func(context.Context, []pinflow.TopicPartition) (map[pinflow.TopicPartition]int64, error)
 
 	MaxRecords int           // records of a batch; 16,384
-	Memory     int64         // bytes of the records in hand, over both batches; 24 MiB
+	Memory     int64         // bytes of the records in hand, over both batches, and a quarter of it more while the history is read; 24 MiB
 	Gather     time.Duration // how long a batch that is not full waits for more; 15 ms, negative for not at all
 	Log        *slog.Logger
 	// Metrics takes the worker's metrics; nil for none. Each worker of a process needs a registerer of its
@@ -68,6 +70,8 @@ type Stream struct {
 	metrics *metrics
 	ctx     context.Context // that of Run
 	unread  int             // how often in a row positions could not be read again; of the goroutine of Run
+	readers sync.WaitGroup  // of the history
+	reading chan struct{}   // a token per partition that is being read from the history
 
 	mu      sync.Mutex
 	parts   map[pinflow.TopicPartition]*partition // those assigned
@@ -80,7 +84,7 @@ type Stream struct {
 // NewStream makes a worker and registers its metrics.
 func NewStream(o Options) (*Stream, error) {
 	o.setDefaults()
-	s := &Stream{Options: o, ctx: context.Background(), parts: map[pinflow.TopicPartition]*partition{}, hands: map[*hand]bool{}, wake: func() {}}
+	s := &Stream{Options: o, ctx: context.Background(), parts: map[pinflow.TopicPartition]*partition{}, hands: map[*hand]bool{}, wake: func() {}, reading: make(chan struct{}, pastReaders)}
 	if o.Journal == nil || o.Engine == nil || o.Store == nil || o.Plan == nil {
 		return nil, &pinflow.Error{Op: "make a live worker", Kind: pinflow.Invalid, Err: errors.New("it needs a journal, an engine, a store and a plan")}
 	}
@@ -126,6 +130,7 @@ func (s *Stream) session(ctx context.Context) error {
 	err = s.work(ctx, sub)
 	closing := sub.Close()
 	s.forgetAll()
+	s.readers.Wait()
 	if err == nil && ctx.Err() == nil {
 		err = closing
 	}

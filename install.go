@@ -2,6 +2,7 @@ package pinflow
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -99,7 +100,7 @@ type GenerationStore interface {
 	// PlanOf returns the plan that a generation was made with. NotFound if there is no such generation.
 	PlanOf(ctx context.Context, generation string) (*Plan, error)
 	// Hold keeps the current generation from committing beyond the positions of another, which is to take over,
-	// until a time or a switch. A commit beyond is an Unavailable error.
+	// until a time or a switch. A commit beyond is an Unavailable error that wraps ErrHeld.
 	Hold(ctx context.Context, generation string, until time.Time) error
 	// Switch points the stable views at a generation, in one transaction with the check that its positions are at or
 	// past the current one's in every partition: Unavailable, telling how far it is behind, if they are not.
@@ -107,6 +108,9 @@ type GenerationStore interface {
 	// DropGeneration removes a generation's tables and progress. The current one is an Invalid error.
 	DropGeneration(ctx context.Context, generation string) error
 }
+
+// ErrHeld is why a commit is to be tried again after a while: its generation is held, see GenerationStore.
+var ErrHeld = errors.New("another generation is about to take over")
 
 // Generation is what the store knows of one.
 type Generation struct {

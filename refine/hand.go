@@ -153,7 +153,14 @@ func (s *Stream) commitUntil(ctx context.Context, h *hand, delta pinflow.Delta) 
 		if err == nil || pinflow.KindOf(err) != pinflow.Unavailable {
 			return err
 		}
-		s.failed("commit a batch", err)
+		if errors.Is(err, pinflow.ErrHeld) { // all is well, and it does not take long
+			if delay == firstDelay {
+				s.Log.Info("live: waits for the generation that is about to take over", "why", err)
+			}
+			delay = min(delay, heldDelay)
+		} else {
+			s.failed("commit a batch", err)
+		}
 		t := time.NewTimer(delay)
 		select {
 		case <-t.C:
@@ -163,6 +170,9 @@ func (s *Stream) commitUntil(ctx context.Context, h *hand, delta pinflow.Delta) 
 		t.Stop()
 	}
 }
+
+// heldDelay is how long a commit waits at most that another generation keeps back.
+const heldDelay = 400 * time.Millisecond
 
 // commitOnce does not end with ctx at once: what has begun may as well be done.
 func (s *Stream) commitOnce(ctx context.Context, delta pinflow.Delta) error {

@@ -32,7 +32,7 @@ func BatchEngine(t *testing.T, b Batch) {
 	for _, c := range Cases(t) {
 		t.Run(c.Name, func(t *testing.T) {
 			for _, size := range []int{0, 1, 60, 400} {
-				t.Run(fmt.Sprint(size), func(t *testing.T) { b.testPeriods(t, &c, uint64(size), size) })
+				t.Run(fmt.Sprint(size), func(t *testing.T) { b.testPeriods(t, &c, uint64(size)+1, size) })
 			}
 			t.Run("Damaged", func(t *testing.T) { b.testDamaged(t, &c) })
 			t.Run("Erased", func(t *testing.T) { b.testErased(t, &c) })
@@ -49,6 +49,7 @@ func (b Batch) testPeriods(t *testing.T, c *Case, seed uint64, size int) {
 	oracle := NewOracle(t, c.Definition, c.Plan, log)
 	live := NewTables(t, c.Plan)
 	refineAll(t, c.Plan, b.Live(t, c.Plan), sealed.split(r, size/3+1), live)
+	oracle.Check(t, live)
 	var first *batched
 	for _, how := range []struct{ step, chain int }{{0, 0}, {7, 1}, {1, 2}} {
 		if size > 100 && how.step == 1 {

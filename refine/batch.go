@@ -74,7 +74,9 @@ type Runner struct {
 	RunnerOptions
 	keyed   bool // a model has a key: a period is computed from the state at the end of the one before
 	metrics *batchMetrics
-	busy    chan struct{} // holds a token while a run is under way
+	busy    chan struct{} // holds a token while a run is under way, and guards replaced
+
+	replaced []pinflow.Period // whose former files somebody may still read
 }
 
 // NewRunner makes a Runner and registers its metrics.
@@ -110,18 +112,48 @@ type Request struct {
 //
 // A period before which one is missing is an Invalid error, one that cannot be sealed yet an Unavailable one.
 func (r *Runner) Run(ctx context.Context, q Request, progress func(Progress)) (*Outcome, error) {
-	select {
-	case r.busy <- struct{}{}:
-		defer func() { <-r.busy }()
-	case <-ctx.Done():
-		return &Outcome{}, ctx.Err()
+	if err := r.begin(ctx); err != nil {
+		return &Outcome{}, err
 	}
+	defer r.end()
 	began := r.Clock.Now()
 	b := &batch{Runner: r, outcome: &Outcome{}, meter: newMeter(r.Clock, progress)}
 	err := b.run(ctx, q)
 	b.outcome.Seconds = r.Clock.Since(began).Seconds()
 	r.metrics.ran(b.outcome, err)
 	return b.outcome, err
+}
+
+// begin waits until no run is under way.
+func (r *Runner) begin(ctx context.Context) error {
+	select {
+	case r.busy <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (r *Runner) end() { <-r.busy }
+
+// Sweep removes the files of periods that have been installed again since, but those that later periods are made of. Each
+// Run begins with it, so that whoever reads has had time to end; call it when nobody reads any more.
+func (r *Runner) Sweep(ctx context.Context) error {
+	if err := r.begin(ctx); err != nil {
+		return err
+	}
+	defer r.end()
+	return r.sweep(ctx)
+}
+
+func (r *Runner) sweep(ctx context.Context) error {
+	for len(r.replaced) > 0 {
+		if err := r.Derived.Sweep(ctx, r.Plan.Generation, r.replaced[0]); err != nil {
+			return err
+		}
+		r.replaced = r.replaced[1:]
+	}
+	return nil
 }
 
 // batch is one run.
@@ -136,6 +168,9 @@ type batch struct {
 func (b *batch) run(ctx context.Context, q Request) error {
 	if err := b.Store.Prepare(ctx, b.Plan); err != nil {
 		return err
+	}
+	if err := b.sweep(ctx); err != nil {
+		b.Log.Warn("batch: could not remove replaced files", "error", err)
 	}
 	sealing, err := b.seal(ctx, q)
 	if err != nil {

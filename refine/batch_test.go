@@ -450,27 +450,31 @@ func TestManifestGone(t *testing.T) {
 	y.whole()
 }
 
-// TestSweeping: replaced files go, unless the period behind was made of them.
+// TestSweeping: replaced files go when the next run begins, or when somebody says that nobody reads them.
 func TestSweeping(t *testing.T) {
 	y := newYard(t, keyed())
-	y.archive.seal(topic, 1000, 5)
-	y.archive.seal(topic, 2000, 5)
-	y.archive.seal("u", 2000, 1)
-	rerun := func(q refine.Request, want ...pinflow.Period) {
-		t.Helper()
-		y.archive.swept = nil
-		if _, err := y.runner().Run(t.Context(), q, nil); err != nil {
+	y.fill(4, 5)
+	r := y.runner()
+	for i, c := range []struct {
+		q    refine.Request
+		want []pinflow.Period
+	}{
+		{refine.Request{}, nil},
+		{refine.Request{Period: at(2000), Rerun: true}, nil},
+		{refine.Request{From: at(3000), Rerun: true}, []pinflow.Period{2000}},
+		{refine.Request{}, []pinflow.Period{2000, 3000, 4000}},
+		{refine.Request{Period: at(1000), Rerun: true}, []pinflow.Period{2000, 3000, 4000}},
+	} {
+		if _, err := r.Run(t.Context(), c.q, nil); err != nil {
 			t.Error(err)
 		}
-		if !slices.Equal(y.archive.swept, want) {
-			t.Errorf("swept %v, want %v", y.archive.swept, want)
+		if !slices.Equal(y.archive.swept, c.want) {
+			t.Errorf("%d: swept %v, want %v", i, y.archive.swept, c.want)
 		}
 	}
-	rerun(refine.Request{})
-	rerun(refine.Request{Period: at(2000), Rerun: true}, 2000)
-	rerun(refine.Request{Period: at(1000), Rerun: true})
-	rerun(refine.Request{Period: at(2000), Rerun: true}, 2000)
-	rerun(refine.Request{Period: at(2000)})
+	if err := r.Sweep(t.Context()); err != nil || len(y.archive.swept) != 4 {
+		t.Errorf("%v, swept %v", err, y.archive.swept)
+	}
 	y.whole()
 }
 

@@ -91,6 +91,9 @@ func (a *archive) Put(ctx context.Context, m pinflow.Manifest) (pinflow.Manifest
 	m.Parts = slices.Clone(m.Parts)
 	for i := range m.Parts {
 		p := &m.Parts[i]
+		if p.Name != "" {
+			continue
+		}
 		text, err := os.ReadFile(p.File)
 		if err != nil {
 			return m, err
@@ -100,12 +103,6 @@ func (a *archive) Put(ctx context.Context, m pinflow.Manifest) (pinflow.Manifest
 			return m, err
 		}
 		p.File = ""
-	}
-	kept := a.manifests[m.Period]
-	if len(m.Folders) == 1 && m.Folders[0].Kind == pinflow.ReportPart { // the folders of the period's are others
-		kept.Parts = append(slices.Clone(kept.Parts), m.Parts...)
-		a.manifests[m.Period] = kept
-		return m, after
 	}
 	a.manifests[m.Period] = m
 	return m, after
@@ -346,7 +343,10 @@ func (s *table) Install(ctx context.Context, in pinflow.Installation) (*pinflow.
 			if got := state.(lines); len(got) != 1 || got[0] != k+" "+v {
 				return fmt.Errorf("the state of %s is %v, want %s", k, got, v)
 			}
-			s.things[k] = v
+			held, err := pinflow.ParsePosition(s.things[k])
+			if mine, _ := pinflow.ParsePosition(v); err != nil || held.Offset < mine.Offset {
+				s.things[k] = v
+			}
 			return nil
 		})
 		if err != nil {

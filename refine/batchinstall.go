@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"slices"
 	"time"
 
 	"github.com/pinflow/pinflow"
@@ -28,7 +27,7 @@ func (b *batch) install(ctx context.Context, m *made) error {
 	b.live.note(ctx, b)
 	b.done(m, c, m.took+took)
 	if m.installed && !c.Unchanged {
-		b.sweep(ctx, m)
+		b.replaced = append(b.replaced, m.period)
 	}
 	return nil
 }
@@ -163,28 +162,6 @@ func (b *batch) stageState(ctx context.Context, state map[string][]pinflow.Part)
 		staged[table], all = s, append(all, done)
 	}
 	return staged, release, nil
-}
-
-// sweep removes the files that a period made anew had before, unless the period behind it was made of them. What is not
-// removed now goes when that one is made anew and this one again, or with the generation.
-func (b *batch) sweep(ctx context.Context, m *made) {
-	behind, err := b.Derived.Manifest(ctx, b.Plan.Generation, b.PeriodLength.Next(m.period))
-	if err == nil {
-		for table, parts := range behind.Before {
-			if !slices.EqualFunc(parts, m.manifest.StateOf(table), func(a, b pinflow.Part) bool { return a.Name == b.Name }) {
-				b.Log.Info("batch: later periods were computed from the state as it was; if this period's records have changed, run them again too", "period", b.PeriodLength.Name(m.period))
-				return
-			}
-		}
-	} else if pinflow.KindOf(err) == pinflow.NotFound {
-		err = nil
-	}
-	if err == nil {
-		err = b.Derived.Sweep(ctx, b.Plan.Generation, m.period)
-	}
-	if err != nil {
-		b.Log.Warn("batch: could not remove replaced files", "period", b.PeriodLength.Name(m.period), "error", err)
-	}
 }
 
 // liveHalf is what a run has seen of the live half's positions.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -35,17 +36,24 @@ func (b *batch) reports(ctx context.Context) error {
 	}
 	defer release()
 	var failures []error
+	made := map[string][]pinflow.Part{}
 	for i := range b.Plan.Reports {
 		name := b.Plan.Reports[i].Name
 		b.meter.step("report", asOf, name)
-		if err := b.report(ctx, &b.Plan.Reports[i], asOf, state); err == nil {
-			b.outcome.Reports = append(b.outcome.Reports, name)
-		} else if ctx.Err() != nil {
+		parts, err := b.report(ctx, &b.Plan.Reports[i], asOf, state)
+		switch {
+		case err == nil:
+			made[name] = parts
+		case ctx.Err() != nil:
 			return ctx.Err()
-		} else {
+		default:
 			failures = append(failures, &pinflow.Error{Op: "run report", On: name, Kind: pinflow.KindOf(err), Err: err})
 		}
 	}
+	if err := b.keep(ctx, asOf, made); err != nil {
+		return err
+	}
+	b.outcome.Reports = slices.Sorted(maps.Keys(made))
 	return errors.Join(failures...)
 }
 
@@ -56,29 +64,40 @@ func (b *batch) reported(ctx context.Context, asOf pinflow.Period) bool {
 		return false
 	}
 	for i := range b.Plan.Reports {
-		if !slices.ContainsFunc(m.Parts, func(p pinflow.Part) bool { return p.Kind == pinflow.ReportPart && p.Of == b.Plan.Reports[i].Name }) {
+		if !slices.Contains(m.Folders, pinflow.Folder{Kind: pinflow.ReportPart, Of: b.Plan.Reports[i].Name}) {
 			return false
 		}
 	}
 	return true
 }
 
-// report runs a report and puts its rows into the store, then into the lake.
-func (b *batch) report(ctx context.Context, p *pinflow.PlannedReport, asOf pinflow.Period, state pinflow.State) error {
+// report runs a report and puts its rows into the store.
+func (b *batch) report(ctx context.Context, p *pinflow.PlannedReport, asOf pinflow.Period, state pinflow.State) ([]pinflow.Part, error) {
 	dir := filepath.Join(b.scratch, "report-"+p.Name)
 	if err := os.Mkdir(dir, 0o700); err != nil {
-		return scratchError(dir, err)
+		return nil, scratchError(dir, err)
 	}
-	defer os.RemoveAll(dir)
 	parts, err := b.Engine.Report(ctx, p.Name, state, dir)
+	if err != nil {
+		return nil, err
+	}
+	return parts, b.Store.PutReport(ctx, b.Plan.Generation, p.Name, asOf, b.Parts.Rows(parts, reportTable(p)))
+}
+
+// keep adds reports to what the lake has of a period.
+func (b *batch) keep(ctx context.Context, asOf pinflow.Period, made map[string][]pinflow.Part) error {
+	m, err := b.Derived.Manifest(ctx, b.Plan.Generation, asOf)
 	if err != nil {
 		return err
 	}
-	if err := b.Store.PutReport(ctx, b.Plan.Generation, p.Name, asOf, b.Parts.Rows(parts, reportTable(p))); err != nil {
-		return err
+	m.Parts = slices.DeleteFunc(m.Parts, func(p pinflow.Part) bool { _, anew := made[p.Of]; return p.Kind == pinflow.ReportPart && anew })
+	for _, name := range slices.Sorted(maps.Keys(made)) {
+		m.Parts = append(m.Parts, made[name]...)
+		if f := (pinflow.Folder{Kind: pinflow.ReportPart, Of: name}); !slices.Contains(m.Folders, f) {
+			m.Folders = append(m.Folders, f)
+		}
 	}
-	_, err = b.Derived.Put(ctx, pinflow.Manifest{Generation: b.Plan.Generation, Period: asOf, Parts: parts,
-		Folders: []pinflow.Folder{{Kind: pinflow.ReportPart, Of: p.Name}}})
+	_, err = b.Derived.Put(ctx, m)
 	return err
 }
 

@@ -55,3 +55,7 @@ func PlanInstall(at map[pinflow.TopicPartition]pinflow.Progress, ranges []Range,
 func BatchStands(keep string, storeHas bool, storeOffset int64, r Range) bool {
 	return keep == "first" || !storeHas || storeOffset < r.End
 }
+
+// Replaces tells whether an install of period p takes away the live rows of a period: those of p, and, if p is the generation's first, those of any
+// before it. There are such only if the broker's clock stepped back by more than the grace: they lie beyond p's ranges, so a later period counts them.
+func Replaces(rows, p pinflow.Period, first bool) bool { return rows == p || first && rows < p }

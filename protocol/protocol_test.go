@@ -263,3 +263,20 @@ func TestTurn(t *testing.T) {
 		t.Error("a commit is held exactly if it goes beyond the successor")
 	}
 }
+
+func TestStale(t *testing.T) {
+	if protocol.Stale(1000, 1000) || protocol.Stale(pinflow.NoPeriod, 0) || protocol.Stale(1000, 2000) || !protocol.Stale(2000, 1000) {
+		t.Error("a commit is stale exactly if its first record lies before the floor")
+	}
+}
+
+func TestReplaces(t *testing.T) {
+	for _, c := range []struct {
+		rows       pinflow.Period
+		first, yes bool
+	}{{2000, false, true}, {2000, true, true}, {1000, false, false}, {1000, true, true}, {3000, false, false}, {3000, true, false}} {
+		if got := protocol.Replaces(c.rows, 2000, c.first); got != c.yes {
+			t.Errorf("an install of 2000 replaces rows of %d, being the first %v: %v", c.rows, c.first, got)
+		}
+	}
+}

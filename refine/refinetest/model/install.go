@@ -1,6 +1,8 @@
 package model
 
 import (
+	"slices"
+
 	"github.com/pinflow/pinflow"
 	"github.com/pinflow/pinflow/protocol"
 )
@@ -32,7 +34,7 @@ func (w *World) install(who int8, again bool) (bool, *Violation) {
 		w.Told.NotCompared++
 	}
 	positions := *w.progress(b.Gen)
-	G.Partials[b.Period] = b.Out.Shards
+	w.installPartials(G, b)
 	w.installRejects(G, b, seal)
 	w.installRows(G, b, seal, positions)
 	at := w.progress(b.Gen)
@@ -86,6 +88,16 @@ func (w *World) differs(G *Generation, b *Batch, seal *Seal) string {
 		}
 	}
 	return ""
+}
+
+func (w *World) installPartials(G *Generation, b *Batch) {
+	first := !slices.Contains(G.Installed[:b.Period], true)
+	for d := range G.Partials {
+		if w.Rules.Replaces(w.PeriodAt(int8(d)), w.PeriodAt(b.Period), first) {
+			G.Partials[d] = [MaxParts]Shard{}
+		}
+	}
+	G.Partials[b.Period] = b.Out.Shards
 }
 
 func (w *World) installRejects(G *Generation, b *Batch, seal *Seal) {

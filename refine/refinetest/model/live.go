@@ -51,7 +51,7 @@ func (w *World) read(who, g, p, n int8) bool {
 	return true
 }
 
-// commit counts what is in hand, in one transaction that is fenced by the position.
+// commit counts what is in hand, in one transaction that is fenced by the position and by the floor.
 func (w *World) commit(who, g, p int8) bool {
 	x := &w.Lives[who][g][p]
 	if !x.Open || x.N == 0 || w.waits(g, p, x.End) {
@@ -63,6 +63,10 @@ func (w *World) commit(who, g, p int8) bool {
 			x.Pos = at.Next
 			return true
 		}
+		*x = Live{}
+		return true
+	}
+	if w.Rules.Stale(w.PeriodAt(at.Floor), w.PeriodAt(x.Periods[0])) {
 		*x = Live{}
 		return true
 	}

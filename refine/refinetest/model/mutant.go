@@ -72,6 +72,9 @@ func Mutants() []Mutant {
 		{"ranges", "the batch reads the sealed ranges, not the folder", func(r *Rules) { r.FolderRead = true }, beyond},
 
 		{"fence", "a commit is fenced by the position", func(r *Rules) { r.Fenced = func(int64, int64) bool { return false } }, usual},
+		{"stale", "a commit that counts before the floor is dropped", func(r *Rules) {
+			r.Stale = func(_, _ pinflow.Period) bool { return false }
+		}, beyond},
 		{"drop after fence", "a worker whose fence failed drops what it holds", func(r *Rules) { r.KeptAfterFence = true }, usual},
 
 		{"install blind", "an install moves the positions", func(r *Rules) {
@@ -99,6 +102,9 @@ func Mutants() []Mutant {
 					p.Moves[tp] = m
 				}
 			})
+		}, beyond},
+		{"before the first", "the first install takes rows of earlier periods away", func(r *Rules) {
+			r.Replaces = func(rows, p pinflow.Period, _ bool) bool { return rows == p }
 		}, beyond},
 		{"rows", "an install brings the entities", func(r *Rules) { r.RowsLeft = true }, usual},
 		{"repair", "an install puts right the entities that the live half made", func(r *Rules) { r.RowsOfJump = true }, buggy},

@@ -14,8 +14,10 @@ type Rules struct {
 	Sealable    func(p pinflow.Period, l pinflow.PeriodLength, now, grace int64, parts []protocol.Partition) ([]protocol.Range, bool, *pinflow.TopicPartition)
 	PlanInstall func(at map[pinflow.TopicPartition]pinflow.Progress, ranges []protocol.Range, next pinflow.Period, installed, again bool) protocol.InstallPlan
 	BatchStands func(keep string, storeHas bool, storeOffset int64, r protocol.Range) bool
+	Replaces    func(rows, p pinflow.Period, first bool) bool
 	Behind      func(next, current map[pinflow.TopicPartition]pinflow.Progress) map[pinflow.TopicPartition]int64
 	Fenced      func(position, start int64) bool
+	Stale       func(floor, first pinflow.Period) bool
 	Held        func(end, successor int64) bool
 	Slips
 }
@@ -47,8 +49,10 @@ func Protocol() Rules {
 		Sealable:    protocol.Sealable,
 		PlanInstall: protocol.PlanInstall,
 		BatchStands: protocol.BatchStands,
+		Replaces:    protocol.Replaces,
 		Behind:      protocol.Behind,
 		Fenced:      protocol.Fenced,
+		Stale:       protocol.Stale,
 		Held:        protocol.Held,
 	}
 }

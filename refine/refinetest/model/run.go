@@ -16,6 +16,7 @@ var chances = []struct {
 	{15, []Verb{ReadClock}}, {20, []Verb{ReadLake}}, {20, []Verb{ReadLog}}, {20, []Verb{PutSeal}}, {30, []Verb{ReadClock, ReadLake, ReadLog, PutSeal}},
 	{50, []Verb{Claim}}, {60, []Verb{Read}}, {55, []Verb{Commit}}, {5, []Verb{Skip}}, {10, []Verb{Unlive}}, {20, []Verb{Claim, Read, Commit}},
 	{35, []Verb{Refine}}, {30, []Verb{PutParts}}, {35, []Verb{Install}}, {5, []Verb{Unbatch}}, {35, []Verb{Refine, PutParts, Install}},
+	{20, []Verb{Tick, Resume, Fetch, Put, Land, ReadClock, ReadLake, ReadLog, PutSeal, Tick, Post, Claim, Read, Commit}},
 	{5, []Verb{Create}}, {5, []Verb{Check}}, {5, []Verb{Hold}}, {2, []Verb{Unhold}}, {10, []Verb{Switch}},
 }
 
@@ -63,7 +64,7 @@ func (c *Config) choose(r *rand.Rand, a Action) Action {
 		}
 	case Tick:
 		a.N = []int8{1, 1, 1, 2, 3}[r.IntN(5)]
-		if r.IntN(5) == 0 {
+		if r.IntN(5) == 0 || c.Beyond && r.IntN(3) == 0 {
 			a.N = -1 - int8(r.IntN(3))
 		}
 	case Retain:
@@ -73,7 +74,7 @@ func (c *Config) choose(r *rand.Rand, a Action) Action {
 	case Read:
 		a.N = 1 + int8(r.IntN(maxBatch-1))
 	case Refine:
-		a.N = int8(r.IntN(5))
+		a.N = int8(r.IntN(6))
 	case Install:
 		a.Again = r.IntN(8) == 0
 	}

@@ -1,6 +1,10 @@
 package model
 
-import "github.com/pinflow/pinflow/protocol"
+import (
+	"math"
+
+	"github.com/pinflow/pinflow/protocol"
+)
 
 // readClock is the first thing that a sealer does: the later of its clock and the newest append time. Whatever is appended
 // afterwards has a time of at least that, less what the broker's clock steps back.
@@ -44,10 +48,8 @@ func (w *World) readLake(who int8) bool {
 
 // nextToSeal is the period behind the last one sealed, or the first one that has a record.
 func (w *World) nextToSeal() int8 {
-	for d := int8(MaxPeriods - 1); d >= 0; d-- {
-		if w.Seals[d].Is {
-			return d + 1
-		}
+	if last := w.lastSealed(); last >= 0 {
+		return last + 1
 	}
 	first := int8(-1)
 	for p := range w.Parts {
@@ -64,9 +66,6 @@ func (w *World) readLog(who int8) bool {
 	if s.Step != SealLake || s.Period >= MaxPeriods-1 {
 		return false
 	}
-	if w.Rules.ClockReadLast {
-		s.Now = w.now()
-	}
 	parts := make([]protocol.Partition, s.Parts)
 	for p := range s.Parts {
 		parts[p] = protocol.Partition{TopicPartition: partition(p), End: int64(s.End[p]), Later: int64(s.Later[p]), Quiet: w.visible(p, s.End[p]) < 0}
@@ -74,7 +73,11 @@ func (w *World) readLog(who int8) bool {
 			parts[p].Before = int64(w.Seals[s.Period-1].End[p])
 		}
 	}
-	ranges, ok, _ := w.Rules.Sealable(w.PeriodAt(s.Period), w.length, int64(s.Now)*tick, int64(w.Config.Grace)*tick, parts)
+	now := s.Now
+	if w.Rules.ClockReadLast {
+		now = math.MaxInt8
+	}
+	ranges, ok, _ := w.Rules.Sealable(w.PeriodAt(s.Period), w.length, int64(now)*tick, int64(w.Config.Grace)*tick, parts)
 	if !ok {
 		*s = Sealer{}
 		return true
@@ -93,10 +96,14 @@ func (w *World) putSeal(who int8) bool {
 	if s.Step != SealReady {
 		return false
 	}
-	if !w.Seals[s.Period].Is {
-		w.Seals[s.Period] = s.Ranges
+	d, ranges := s.Period, s.Ranges
+	*s = Sealer{}
+	if w.Rules.ClockReadLast && w.now() < (d+1)*w.Config.Period+w.Config.Grace {
+		return false
+	}
+	if !w.Seals[d].Is {
+		w.Seals[d] = ranges
 		w.lakeDirty = true
 	}
-	*s = Sealer{}
 	return true
 }

@@ -15,7 +15,8 @@ func (w *World) Settle(liveFirst bool) *Violation {
 		}
 	}
 	w.Sealers, w.Batches = [Processes]Sealer{}, [Processes]Batch{}
-	w.Clock = max(w.Clock, min(w.lastPeriod()+1, MaxPeriods-2)*w.Config.Period+w.Config.Grace)
+	// Beyond the grace, what lies behind the last sealed range goes into the period after it.
+	w.Clock = max(w.Clock, min(max(w.lastPeriod(), w.lastSealed()+1)+1, MaxPeriods-1)*w.Config.Period+w.Config.Grace)
 	for range 2 {
 		for p := range w.Parts {
 			s.write(p)
@@ -59,7 +60,10 @@ func (s *settling) do(a Action) bool {
 // write lets a writer bring all of a partition's log into the lake.
 func (s *settling) write(p int8) {
 	s.do(Action{Verb: Resume, Part: p})
-	for s.v == nil {
+	for turns := 0; s.v == nil; turns++ {
+		if turns > MaxOffsets {
+			s.v = broken("I9", "at rest: the writer of partition %d never gets to an end; %s", p, s.w.chain(p))
+		}
 		for s.do(Action{Verb: Fetch, Part: p}) && s.w.Writers[0][p].Open {
 		}
 		if !s.w.Writers[0][p].Open {
@@ -96,17 +100,19 @@ func (s *settling) batch() {
 }
 
 func (s *settling) live() {
+	s.did = true
 	for g := range int8(Gens) {
 		for p := range s.w.Parts {
 			a := Action{Gen: g, Part: p, N: maxBatch}
-			for verbs := [...]Verb{Unlive, Claim, Read, Commit}; s.v == nil; {
-				for _, a.Verb = range verbs {
+			for turns := 0; s.did && s.v == nil; turns++ {
+				for _, a.Verb = range [...]Verb{Unlive, Claim, Read, Commit} {
 					s.do(a)
 				}
-				if !s.did {
-					break
+				if turns == MaxOffsets {
+					s.v = broken("I9", "at rest: generation %d never gets beyond %d:%d", g, p, s.w.progress(g)[p].Next)
 				}
 			}
+			s.did = true
 			a.Verb = Unlive
 			s.do(a)
 		}
@@ -125,16 +131,20 @@ func (w *World) lastPeriod() int8 {
 	return last
 }
 
+// lastSealed is the latest sealed period.
+func (w *World) lastSealed() int8 {
+	for d := int8(MaxPeriods - 1); d >= 0; d-- {
+		if w.Seals[d].Is {
+			return d
+		}
+	}
+	return noPeriod
+}
+
 // checkRest: everything is in the lake and counted once, everything that could be sealed is, and installed everywhere.
 func (w *World) checkRest() *Violation {
 	w.rest = true
-	sealed := int8(noPeriod)
-	for d := range w.Seals {
-		if w.Seals[d].Is {
-			sealed = int8(d)
-		}
-	}
-	if last := w.lastPeriod(); sealed < last {
+	if sealed, last := w.lastSealed(), w.lastPeriod(); sealed < last {
 		return broken("I9", "at rest: sealed up to period %d, records up to %d", sealed, last)
 	}
 	for p := range w.Parts {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 
@@ -52,8 +53,20 @@ type sealed struct {
 	whole  bool // no topic is being sealed: one without a seal of the last period has none
 }
 
-// readSeals reads the seals of the plan's topics. Of periods that keep does not want, or of all if it is nil, it keeps no more than that they are sealed.
-func (b *batch) readSeals(ctx context.Context, whole bool, keep func(pinflow.Period) bool) (*sealed, error) {
+// sealsFrom is a RawReader that need not read what lies before a period.
+type sealsFrom interface {
+	SealsFrom(ctx context.Context, topic string, from pinflow.Period) iter.Seq2[pinflow.Seal, error]
+}
+
+func (b *batch) seals(ctx context.Context, topic string, from pinflow.Period) iter.Seq2[pinflow.Seal, error] {
+	if r, ok := b.Raw.(sealsFrom); ok {
+		return r.SealsFrom(ctx, topic, from)
+	}
+	return b.Raw.Seals(ctx, topic)
+}
+
+// readSeals reads the seals of the plan's topics, from a period on if that saves reading. Of periods that keep does not want, or of all if it is nil, it keeps no more than that they are sealed.
+func (b *batch) readSeals(ctx context.Context, from pinflow.Period, whole bool, keep func(pinflow.Period) bool) (*sealed, error) {
 	s := &sealed{first: map[string]pinflow.Period{}, last: pinflow.NoPeriod, all: map[pinflow.Period]map[string]pinflow.Seal{}, whole: whole}
 	for i := range b.Plan.Sources {
 		if topic := b.Plan.Sources[i].Topic; !slices.Contains(s.topics, topic) {
@@ -61,7 +74,7 @@ func (b *batch) readSeals(ctx context.Context, whole bool, keep func(pinflow.Per
 		}
 	}
 	for _, topic := range s.topics {
-		for seal, err := range b.Raw.Seals(ctx, topic) {
+		for seal, err := range b.seals(ctx, topic, from) {
 			if pinflow.KindOf(err) == pinflow.NotFound {
 				break // the lake has nothing of the topic yet
 			}
@@ -135,6 +148,25 @@ func (q *Request) target() *pinflow.Period {
 	return q.To
 }
 
+// since is the first period that need be looked at: periods are installed without a gap from the lake's first one on, so
+// none is missing before the last of them.
+func (q *Request) since(installed map[pinflow.Period]bool) pinflow.Period {
+	if len(installed) == 0 || q.Rerun && !q.named() {
+		return pinflow.NoPeriod
+	}
+	from := slices.Max(slices.Collect(maps.Keys(installed)))
+	if q.Period != nil {
+		from = min(from, *q.Period)
+	}
+	if q.From != nil {
+		from = min(from, *q.From)
+	}
+	if q.From == nil && q.To != nil {
+		return pinflow.NoPeriod
+	}
+	return from
+}
+
 // choose returns the periods that the run is to refine and install.
 func (b *batch) choose(ctx context.Context, q Request, whole bool) ([]job, error) {
 	installed, err := b.installed(ctx)
@@ -142,7 +174,7 @@ func (b *batch) choose(ctx context.Context, q Request, whole bool) ([]job, error
 		return nil, err
 	}
 	wanted := func(p pinflow.Period) bool { return q.has(p) && (q.Rerun || !installed[p]) }
-	seals, err := b.readSeals(ctx, whole, wanted)
+	seals, err := b.readSeals(ctx, q.since(installed), whole, wanted)
 	if err != nil {
 		return nil, err
 	}

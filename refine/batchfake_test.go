@@ -72,6 +72,16 @@ func (a *archive) Seals(_ context.Context, topic string) iter.Seq2[pinflow.Seal,
 	}
 }
 
+func (a *archive) SealsFrom(ctx context.Context, topic string, from pinflow.Period) iter.Seq2[pinflow.Seal, error] {
+	return func(yield func(pinflow.Seal, error) bool) {
+		for s, err := range a.Seals(ctx, topic) {
+			if s.Period >= from && !yield(s, err) {
+				return
+			}
+		}
+	}
+}
+
 func (a *archive) ReadObject(context.Context, string, pinflow.SealedObject) iter.Seq2[pinflow.Line, error] {
 	return func(func(pinflow.Line, error) bool) {}
 }

@@ -43,7 +43,7 @@ func (b *batch) waited(ctx context.Context, target *pinflow.Period, waiting stri
 	if target == nil {
 		return waiting == "" && failed == nil, nil
 	}
-	seals, err := b.readSeals(ctx, true, nil)
+	seals, err := b.readSeals(ctx, *target, true, nil)
 	if err != nil || len(seals.all) == 0 {
 		return false, err
 	}

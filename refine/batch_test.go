@@ -109,8 +109,8 @@ func TestPeriodsAreChosen(t *testing.T) {
 // TestHalfSealed: a period is taken when it is sealed in all topics that have begun.
 func TestHalfSealed(t *testing.T) {
 	y := newYard(t, unkeyed)
-	y.archive.seal(topic, 1000, 3, 3)
-	y.archive.seal(topic, 2000, 3, 3)
+	y.vault.seal(topic, 1000, 3, 3)
+	y.vault.seal(topic, 2000, 3, 3)
 	count := func(want int) {
 		t.Helper()
 		if _, err := y.runner().Run(t.Context(), refine.Request{}, nil); err != nil || len(y.table.installed) != want {
@@ -118,13 +118,13 @@ func TestHalfSealed(t *testing.T) {
 		}
 	}
 	count(1) // u may be about to get its first seal
-	y.archive.seal("u", 2000, 1)
+	y.vault.seal("u", 2000, 1)
 	count(2)
-	y.archive.seal("u", 3000, 1)
+	y.vault.seal("u", 3000, 1)
 	count(2)
-	y.archive.seal(topic, 3000, 1, 0)
+	y.vault.seal(topic, 3000, 1, 0)
 	count(3)
-	y.archive.seal(topic, 4000, 1, 0)
+	y.vault.seal(topic, 4000, 1, 0)
 	count(3)
 	y.options.Seal = func(context.Context) (string, error) { return "", errors.New("down") }
 	if _, err := y.runner().Run(t.Context(), refine.Request{}, nil); err == nil || len(y.table.installed) != 3 {
@@ -150,7 +150,7 @@ func TestKilledAnywhere(t *testing.T) {
 			}
 			return nil, killed
 		}
-		y.archive.fail, y.table.fail = func(string) (error, error) { return fail() }, fail
+		y.vault.fail, y.table.fail = func(string) (error, error) { return fail() }, fail
 		y.counter.fail = func() error { before, _ := fail(); return before }
 		y.fill(40, 3)
 		failures := 0
@@ -173,9 +173,9 @@ func TestKilledAnywhere(t *testing.T) {
 // TestRefinedOnce: what a killed run has put into the lake is not made again, unless it is not as it was put.
 func TestRefinedOnce(t *testing.T) {
 	both(t, func(t *testing.T, y *yard) {
-		y.archive.seal(topic, 1000, 3, 2)
-		y.archive.seal(topic, 2000, 2, 2)
-		y.archive.seal("u", 2000, 1)
+		y.vault.seal(topic, 1000, 3, 2)
+		y.vault.seal(topic, 2000, 2, 2)
+		y.vault.seal("u", 2000, 1)
 		down := errors.New("down")
 		y.table.fail = func() (error, error) { return down, nil }
 		for range 2 {
@@ -186,7 +186,7 @@ func TestRefinedOnce(t *testing.T) {
 		if len(y.counter.order) != 1 {
 			t.Errorf("refined %v", y.counter.order)
 		}
-		spoilt := filepath.Join(y.archive.dir, y.archive.manifests[1000].Parts[0].Name)
+		spoilt := filepath.Join(y.vault.dir, y.vault.manifests[1000].Parts[0].Name)
 		if err := os.WriteFile(spoilt, []byte("t:0:7\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -347,10 +347,10 @@ func TestLiveHalfIsWaitedFor(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				y := newYard(t, unkeyed)
 				y.options.Patience = time.Minute
-				y.archive.seal(topic, 1000, 10)
-				y.archive.seal("u", 1000, 0)
-				y.archive.seal(topic, 2000, 0)
-				y.archive.seal("u", 2000, 0)
+				y.vault.seal(topic, 1000, 10)
+				y.vault.seal("u", 1000, 0)
+				y.vault.seal(topic, 2000, 0)
+				y.vault.seal("u", 2000, 0)
 				if c.begins >= 0 {
 					y.table.progress[tp(0)] = pinflow.Progress{NextOffset: c.begins}
 				}
@@ -389,8 +389,8 @@ func TestLiveHalfIsWaitedFor(t *testing.T) {
 
 func TestDifferenceIsTold(t *testing.T) {
 	y := newYard(t, unkeyed)
-	y.archive.seal(topic, 1000, 3)
-	y.archive.seal("u", 1000, 0)
+	y.vault.seal(topic, 1000, 3)
+	y.vault.seal("u", 1000, 0)
 	y.table.progress[tp(0)] = pinflow.Progress{NextOffset: 3}
 	y.table.doubt = true
 	out, err := y.runner().Run(t.Context(), refine.Request{}, nil)
@@ -407,7 +407,7 @@ func TestSealing(t *testing.T) {
 		sealed := pinflow.Period(0)
 		y.options.Seal = func(context.Context) (string, error) {
 			for p := sealed + 1000; p <= pinflow.Period(time.Since(began).Milliseconds()-1000); p += 1000 {
-				y.archive.seal(topic, p, 2)
+				y.vault.seal(topic, p, 2)
 				sealed = p
 			}
 			return "the grace", nil
@@ -439,7 +439,7 @@ func TestManifestGone(t *testing.T) {
 	if _, err := y.runner().Run(t.Context(), refine.Request{To: at(3000)}, nil); err != nil {
 		t.Fatal(err)
 	}
-	delete(y.archive.manifests, 3000)
+	delete(y.vault.manifests, 3000)
 	_, err := y.runner().Run(t.Context(), refine.Request{}, nil)
 	if pinflow.KindOf(err) != pinflow.NotFound || !strings.Contains(pinflow.HintOf(err), "1970-01-01T000003") {
 		t.Error(err)
@@ -468,12 +468,12 @@ func TestSweeping(t *testing.T) {
 		if _, err := r.Run(t.Context(), c.q, nil); err != nil {
 			t.Error(err)
 		}
-		if !slices.Equal(y.archive.swept, c.want) {
-			t.Errorf("%d: swept %v, want %v", i, y.archive.swept, c.want)
+		if !slices.Equal(y.vault.swept, c.want) {
+			t.Errorf("%d: swept %v, want %v", i, y.vault.swept, c.want)
 		}
 	}
-	if err := r.Sweep(t.Context()); err != nil || len(y.archive.swept) != 4 {
-		t.Errorf("%v, swept %v", err, y.archive.swept)
+	if err := r.Sweep(t.Context()); err != nil || len(y.vault.swept) != 4 {
+		t.Errorf("%v, swept %v", err, y.vault.swept)
 	}
 	y.whole()
 }

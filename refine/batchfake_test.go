@@ -23,8 +23,8 @@ import (
 	"github.com/pinflow/pinflow/refine"
 )
 
-// archive is a lake of records that are only offsets, and of files in a folder.
-type archive struct {
+// vault is a lake of records that are only offsets, and of files in a folder.
+type vault struct {
 	t         testing.TB
 	dir       string
 	mu        sync.Mutex
@@ -37,13 +37,13 @@ type archive struct {
 
 const second = pinflow.PeriodLength(time.Second)
 
-func newArchive(t testing.TB) *archive {
-	return &archive{t: t, dir: t.TempDir(), seals: map[string][]pinflow.Seal{}, manifests: map[pinflow.Period]pinflow.Manifest{},
+func newVault(t testing.TB) *vault {
+	return &vault{t: t, dir: t.TempDir(), seals: map[string][]pinflow.Seal{}, manifests: map[pinflow.Period]pinflow.Manifest{},
 		fail: func(string) (error, error) { return nil, nil }}
 }
 
 // seal seals the next period of a topic, with so many records in each partition.
-func (a *archive) seal(topic string, p pinflow.Period, records ...int64) {
+func (a *vault) seal(topic string, p pinflow.Period, records ...int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := pinflow.Seal{Topic: topic, Period: p}
@@ -59,7 +59,7 @@ func (a *archive) seal(topic string, p pinflow.Period, records ...int64) {
 	a.seals[topic] = append(a.seals[topic], s)
 }
 
-func (a *archive) Seals(_ context.Context, topic string) iter.Seq2[pinflow.Seal, error] {
+func (a *vault) Seals(_ context.Context, topic string) iter.Seq2[pinflow.Seal, error] {
 	a.mu.Lock()
 	all := slices.Clone(a.seals[topic])
 	a.mu.Unlock()
@@ -72,7 +72,7 @@ func (a *archive) Seals(_ context.Context, topic string) iter.Seq2[pinflow.Seal,
 	}
 }
 
-func (a *archive) SealsFrom(ctx context.Context, topic string, from pinflow.Period) iter.Seq2[pinflow.Seal, error] {
+func (a *vault) SealsFrom(ctx context.Context, topic string, from pinflow.Period) iter.Seq2[pinflow.Seal, error] {
 	return func(yield func(pinflow.Seal, error) bool) {
 		for s, err := range a.Seals(ctx, topic) {
 			if s.Period >= from && !yield(s, err) {
@@ -82,15 +82,15 @@ func (a *archive) SealsFrom(ctx context.Context, topic string, from pinflow.Peri
 	}
 }
 
-func (a *archive) ReadObject(context.Context, string, pinflow.SealedObject) iter.Seq2[pinflow.Line, error] {
+func (a *vault) ReadObject(context.Context, string, pinflow.SealedObject) iter.Seq2[pinflow.Line, error] {
 	return func(func(pinflow.Line, error) bool) {}
 }
 
-func (a *archive) ReadFrom(context.Context, pinflow.TopicPartition, int64) iter.Seq2[pinflow.Line, error] {
+func (a *vault) ReadFrom(context.Context, pinflow.TopicPartition, int64) iter.Seq2[pinflow.Line, error] {
 	return func(func(pinflow.Line, error) bool) {}
 }
 
-func (a *archive) Put(ctx context.Context, m pinflow.Manifest) (pinflow.Manifest, error) {
+func (a *vault) Put(ctx context.Context, m pinflow.Manifest) (pinflow.Manifest, error) {
 	before, after := a.fail("put")
 	if err := errors.Join(before, ctx.Err()); err != nil {
 		return m, err
@@ -118,7 +118,7 @@ func (a *archive) Put(ctx context.Context, m pinflow.Manifest) (pinflow.Manifest
 	return m, after
 }
 
-func (a *archive) Manifest(_ context.Context, _ string, p pinflow.Period) (pinflow.Manifest, error) {
+func (a *vault) Manifest(_ context.Context, _ string, p pinflow.Period) (pinflow.Manifest, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	m, ok := a.manifests[p]
@@ -128,7 +128,7 @@ func (a *archive) Manifest(_ context.Context, _ string, p pinflow.Period) (pinfl
 	return m, nil
 }
 
-func (a *archive) Stage(_ context.Context, p pinflow.Part) (pinflow.Part, func(), error) {
+func (a *vault) Stage(_ context.Context, p pinflow.Part) (pinflow.Part, func(), error) {
 	p.File = filepath.Join(a.dir, p.Name)
 	if _, err := os.Stat(p.File); err != nil {
 		return p, nil, &pinflow.Error{Op: "stage", On: p.Name, Kind: pinflow.NotFound}
@@ -136,14 +136,14 @@ func (a *archive) Stage(_ context.Context, p pinflow.Part) (pinflow.Part, func()
 	return p, func() {}, nil
 }
 
-func (a *archive) Sweep(_ context.Context, _ string, p pinflow.Period) error {
+func (a *vault) Sweep(_ context.Context, _ string, p pinflow.Period) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.swept = append(a.swept, p)
 	return nil
 }
 
-func (a *archive) Drop(context.Context, string) error { return nil }
+func (a *vault) Drop(context.Context, string) error { return nil }
 
 // counter is an engine whose metric is which offsets there are, and whose entities are the last offset of each residue.
 type counter struct {
@@ -405,15 +405,15 @@ func keyed() *pinflow.Plan {
 // yard is a runner's surroundings.
 type yard struct {
 	t       testing.TB
-	archive *archive
+	vault *vault
 	counter *counter
 	table   *table
 	options refine.RunnerOptions
 }
 
 func newYard(t testing.TB, p *pinflow.Plan) *yard {
-	y := &yard{t: t, archive: newArchive(t), counter: &counter{}, table: newTable()}
-	y.options = refine.RunnerOptions{Plan: p, PeriodLength: second, Raw: y.archive, Derived: y.archive, Engine: y.counter, Store: y.table, Parts: parts{},
+	y := &yard{t: t, vault: newVault(t), counter: &counter{}, table: newTable()}
+	y.options = refine.RunnerOptions{Plan: p, PeriodLength: second, Raw: y.vault, Derived: y.vault, Engine: y.counter, Store: y.table, Parts: parts{},
 		Scratch: t.TempDir(), Patience: -1}
 	return y
 }
@@ -432,9 +432,9 @@ func (y *yard) fill(n int, seed uint64) {
 	r := rand.New(rand.NewPCG(seed, 5))
 	for i := range n {
 		p := pinflow.Period(1000 * (1 + i))
-		y.archive.seal(topic, p, r.Int64N(9)*r.Int64N(2), r.Int64N(9))
+		y.vault.seal(topic, p, r.Int64N(9)*r.Int64N(2), r.Int64N(9))
 		if i >= n/3 { // a topic that begins later
-			y.archive.seal("u", p, r.Int64N(4))
+			y.vault.seal("u", p, r.Int64N(4))
 		}
 	}
 }
@@ -444,7 +444,7 @@ func (y *yard) whole() {
 	y.t.Helper()
 	want, state := map[pinflow.Period][]string{}, map[string]string{}
 	for _, topic := range []string{topic, "u"} {
-		for _, s := range y.archive.seals[topic] {
+		for _, s := range y.vault.seals[topic] {
 			for _, p := range s.Partitions {
 				for o := p.Start; o < p.End; o++ {
 					at := pinflow.Position{TopicPartition: pinflow.TopicPartition{Topic: topic, Partition: p.Partition}, Offset: o}
@@ -454,7 +454,7 @@ func (y *yard) whole() {
 			}
 		}
 	}
-	if n := len(y.archive.seals[topic]); len(y.table.installed) != n {
+	if n := len(y.vault.seals[topic]); len(y.table.installed) != n {
 		y.t.Errorf("%d periods are installed of %d", len(y.table.installed), n)
 	}
 	for i, in := range y.table.installed {

@@ -108,8 +108,8 @@ func TestBuild(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				y := newYard(t, unkeyed)
-				y.archive.seal(topic, 1000, 50)
-				y.archive.seal("u", 1000, 0)
+				y.vault.seal(topic, 1000, 50)
+				y.vault.seal("u", 1000, 0)
 				s := &generations{table: y.table, old: map[pinflow.TopicPartition]pinflow.Progress{tp(0): {NextOffset: 300}}, current: "old", refuse: c.refuse}
 				y.options.Store = s
 				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)

@@ -134,8 +134,8 @@ func TestUnsealedPeriodIsTriedAgain(t *testing.T) {
 func TestTwoSchedulers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		y := newYard(t, keyed())
-		y.archive.seal(topic, 1000, 2)
-		y.archive.seal("u", 1000, 2)
+		y.vault.seal(topic, 1000, 2)
+		y.vault.seal("u", 1000, 2)
 		y.counter.pause = 100 * time.Millisecond
 		ctx, cancel := context.WithCancel(t.Context())
 		var all sync.WaitGroup
@@ -155,8 +155,8 @@ func TestTwoSchedulers(t *testing.T) {
 		}
 		for p := pinflow.Period(2000); p < 12000; p += 1000 {
 			<-time.After(time.Second)
-			y.archive.seal(topic, p, 3)
-			y.archive.seal("u", p, 1)
+			y.vault.seal(topic, p, 3)
+			y.vault.seal("u", p, 1)
 		}
 		<-time.After(1500 * time.Millisecond)
 		cancel()

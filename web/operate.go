@@ -7,7 +7,7 @@ import (
 )
 
 // Operator does what takes long or changes something: audits, batches, generations. Periods go by their names. Only
-// one batch, audit or building of a generation runs at a time: another is an Exists error. What is not there is NotFound.
+// one batch, audit or building of a generation runs at a time: another waits, or is an Exists error. What is not there is NotFound.
 type Operator interface {
 	// Comparisons returns all that were recorded of the current generation, oldest first. It is cheap.
 	Comparisons(ctx context.Context) ([]pinflow.PeriodComparison, error)

@@ -17,7 +17,7 @@ func (o *operator) Audit(ctx context.Context, q web.AuditRequest, progress func(
 	if q.Record && !q.Deep {
 		return nil, &pinflow.Error{Op: "audit", Kind: pinflow.Invalid, Err: errors.New("only a deep audit compares what could be recorded"), Hint: "Add deep."}
 	}
-	end, err := o.begin(ctx, "audit", false)
+	end, err := o.begin(ctx, "audit", progress)
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -54,34 +53,30 @@ func (o *operator) close() error {
 	return errors.Join(err, batch.close())
 }
 
-// begin takes the turn for something that is called what. If something else runs it waits, or is an Exists error.
-func (o *operator) begin(ctx context.Context, what string, wait bool) (end func(), err error) {
-	select {
-	case o.turn <- struct{}{}:
-	default:
-		if !wait {
-			return nil, o.occupied(what)
-		}
+// begin takes the turn for something that is called what. While something else runs it waits, and says what for.
+func (o *operator) begin(ctx context.Context, what string, tell func(pinflow.Work)) (end func(), err error) {
+	pace := time.NewTicker(waitNews)
+	defer pace.Stop()
+	for {
 		select {
 		case o.turn <- struct{}{}:
+			o.note(&web.Running{What: what})
+			return func() {
+				o.note(nil)
+				<-o.turn
+			}, nil
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, &pinflow.Error{Op: "wait for a turn", On: what, Kind: pinflow.Unavailable, Err: ctx.Err()}
+		case <-pace.C:
+			if r := o.isRunning(); r != nil {
+				tell(pinflow.Work{Step: "waiting for a " + r.What + " that runs (" + r.Work.Step + ")"})
+			}
 		}
 	}
-	o.note(&web.Running{What: what})
-	return func() {
-		o.note(nil)
-		<-o.turn
-	}, nil
 }
 
-func (o *operator) occupied(what string) error {
-	other := "something else"
-	if r := o.isRunning(); r != nil {
-		other = "a " + r.What + " (" + r.Work.Step + ")"
-	}
-	return &pinflow.Error{Op: "run", On: what, Kind: pinflow.Exists, Err: fmt.Errorf("%s runs", other), Hint: "Try again when it has ended; /api/batch/status tells how far it is."}
-}
+// waitNews is how often somebody who waits is told what for.
+const waitNews = 500 * time.Millisecond
 
 func (o *operator) note(r *web.Running) {
 	o.mu.Lock()
@@ -147,7 +142,7 @@ func (o *operator) Batch(ctx context.Context, q web.BatchRequest, progress func(
 	if err != nil {
 		return nil, err
 	}
-	end, err := o.begin(ctx, "batch", false)
+	end, err := o.begin(ctx, "batch", progress)
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +151,11 @@ func (o *operator) Batch(ctx context.Context, q web.BatchRequest, progress func(
 	if outcome == nil {
 		return nil, err
 	}
-	return batchResult(outcome), err
+	result := batchResult(outcome)
+	if next, unknown := o.sealer.Status(ctx); unknown == nil && next.Next != pinflow.NoPeriod && result.Waits == "" {
+		result.Waits = o.period.Name(next.Next) + ": " + next.Waiting
+	}
+	return result, err
 }
 
 // runBatch runs the batch of the current generation. The caller has the turn.
@@ -173,7 +172,7 @@ func (o *operator) runBatch(ctx context.Context, q refine.Request, progress func
 
 // scheduled is the batch as the schedule runs it: it waits for its turn.
 func (o *operator) scheduled(ctx context.Context) (*refine.Outcome, error) {
-	end, err := o.begin(ctx, "batch", true)
+	end, err := o.begin(ctx, "batch", func(pinflow.Work) {})
 	if err != nil {
 		return nil, err
 	}
@@ -310,7 +309,7 @@ func (o *operator) generation(ctx context.Context, name string) (*web.Generation
 
 // DropGeneration implements web.Operator.
 func (o *operator) DropGeneration(ctx context.Context, name string) error {
-	end, err := o.begin(ctx, "generation", false)
+	end, err := o.begin(ctx, "generation", func(pinflow.Work) {})
 	if err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ func (o *operator) BuildGeneration(ctx context.Context, q web.BuildRequest, prog
 	if err != nil {
 		return nil, err
 	}
-	end, err := o.begin(ctx, "generation", false)
+	end, err := o.begin(ctx, "generation", progress)
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +32,7 @@ func (o *operator) BuildGeneration(ctx context.Context, q web.BuildRequest, prog
 
 // change builds the generation of a definition that has changed since the last start, and lets it take over.
 func (o *operator) change(ctx context.Context, p *pinflow.Plan) error {
-	end, err := o.begin(ctx, "generation", true)
+	end, err := o.begin(ctx, "generation", func(pinflow.Work) {})
 	if err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func (o *operator) SwitchGeneration(ctx context.Context, name string, progress f
 	if err != nil {
 		return nil, err
 	}
-	end, err := o.begin(ctx, "generation", false)
+	end, err := o.begin(ctx, "generation", progress)
 	if err != nil {
 		return nil, err
 	}

@@ -29,6 +29,7 @@ type world struct {
 	r       *rand.Rand
 	mu      sync.Mutex // of r, which many use
 	journal *journal
+	lake    *archive
 	store   *memory
 	engine  *engine
 	workers sync.WaitGroup
@@ -39,6 +40,7 @@ type world struct {
 func newWorld(t *testing.T, seed uint64, partitions int) *world {
 	w := &world{t: t, r: rand.New(rand.NewPCG(seed, 3)), store: newMemory(), engine: &engine{}, appends: 1764000000000}
 	w.journal = newJournal(func() int { return 1 + w.intN(40) })
+	w.lake = newArchive(w.journal)
 	for p := range partitions {
 		w.journal.log[tp(p)] = nil
 	}
@@ -72,6 +74,19 @@ func (w *world) append(n int) {
 	}
 }
 
+// retain lets the lake come nearer to the end of the journal, and the journal delete some of what the lake has.
+func (w *world) retain() {
+	for p := range len(w.journal.log) {
+		w.journal.mu.Lock()
+		end, start := w.journal.end(tp(p)), w.journal.start[tp(p)]
+		w.journal.mu.Unlock()
+		lake := w.lake.end[tp(p)]
+		lake += int64(w.intN(int(end-lake) + 1))
+		w.lake.put(tp(p), lake)
+		w.journal.delete(tp(p), start+int64(w.intN(3)/2*w.intN(int(lake-start)+1)))
+	}
+}
+
 // start runs a worker until the function that it returns is called.
 func (w *world) start(o refine.Options) (*refine.Stream, context.CancelFunc) {
 	o.Journal, o.Plan, o.Period = w.journal, somePlan, pinflow.PeriodLength(time.Second)
@@ -80,6 +95,9 @@ func (w *world) start(o refine.Options) (*refine.Stream, context.CancelFunc) {
 	}
 	if o.Store == nil {
 		o.Store = w.store
+	}
+	if o.History == nil {
+		o.History = w.lake
 	}
 	s, err := refine.NewStream(o)
 	if err != nil {
@@ -103,7 +121,7 @@ func (w *world) settle() {
 		left, changed := 0, w.store.changed
 		for tp, log := range w.journal.log {
 			for _, r := range log {
-				if r.Offset >= w.store.progress[tp].NextOffset {
+				if r.Offset >= w.store.progress[tp].NextOffset && !w.lake.erased[r.Position()] {
 					left++
 				}
 			}
@@ -127,6 +145,9 @@ func (w *world) check() {
 	for tp, log := range w.journal.log {
 		floor := pinflow.NoPeriod
 		for i := range log {
+			if w.lake.erased[log[i].Position()] {
+				continue
+			}
 			floor = pinflow.PeriodLength(time.Second).Of(log[i].Timestamp, floor)
 			if got := w.store.counted[log[i].Position()]; !slices.Equal(got, []pinflow.Period{floor}) {
 				w.t.Fatalf("%s is counted in the periods %v, want once in %d", log[i].Position(), got, floor)
@@ -186,6 +207,12 @@ func chaos(t *testing.T, seed uint64) {
 		}
 		return nil, nil
 	}
+	w.lake.fail = func() error {
+		if w.chance(80) {
+			return &pinflow.Error{Op: "read the lake", Kind: []pinflow.Kind{pinflow.Unavailable, pinflow.Internal}[w.intN(2)], Err: errors.New("by chance")}
+		}
+		return nil
+	}
 	w.engine.fail = func(pinflow.Batch) error {
 		if w.chance(25) {
 			return errors.New("by chance")
@@ -194,6 +221,7 @@ func chaos(t *testing.T, seed uint64) {
 	}
 	for step := range 60 {
 		w.append(w.intN(30))
+		w.retain()
 		if step%12 == 0 {
 			store := &mortal{memory: w.store, w: w}
 			_, stop := w.start(refine.Options{Store: store, MaxRecords: 1 + w.intN(60), Memory: int64(1 + w.intN(20_000)*w.intN(2))})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -33,6 +34,14 @@ func (j *journal) append(records ...pinflow.Record) {
 		tp := r.Position().TopicPartition
 		j.log[tp] = append(j.log[tp], r)
 	}
+	j.tell()
+}
+
+// delete deletes what is before an offset.
+func (j *journal) delete(tp pinflow.TopicPartition, start int64) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.start[tp] = start
 	j.tell()
 }
 
@@ -225,6 +234,71 @@ func (m *member) owned() []pinflow.TopicPartition {
 	m.j.mu.Lock()
 	defer m.j.mu.Unlock()
 	return slices.Collect(maps.Keys(m.at))
+}
+
+// archive is a lake that has what the journal had.
+type archive struct {
+	j      *journal
+	mu     sync.Mutex
+	begin  map[pinflow.TopicPartition]int64
+	end    map[pinflow.TopicPartition]int64
+	erased map[pinflow.Position]bool
+	fail   func() error // of a line
+	read   int          // lines, so far
+	open   int          // readings
+	most   int          // of these at a time
+}
+
+func newArchive(j *journal) *archive {
+	return &archive{j: j, begin: map[pinflow.TopicPartition]int64{}, end: map[pinflow.TopicPartition]int64{}, erased: map[pinflow.Position]bool{}, fail: func() error { return nil }}
+}
+
+// put takes what the journal has up to an offset.
+func (a *archive) put(tp pinflow.TopicPartition, end int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.end[tp] = end
+}
+
+func (a *archive) ReadFrom(ctx context.Context, tp pinflow.TopicPartition, offset int64) iter.Seq2[pinflow.Line, error] {
+	return func(yield func(pinflow.Line, error) bool) {
+		a.j.mu.Lock()
+		log := slices.Clone(a.j.log[tp])
+		a.j.mu.Unlock()
+		a.mu.Lock()
+		begin, end := a.begin[tp], a.end[tp]
+		a.open++
+		a.most = max(a.most, a.open)
+		a.mu.Unlock()
+		defer func() {
+			a.mu.Lock()
+			a.open--
+			a.mu.Unlock()
+		}()
+		if offset < begin {
+			yield(pinflow.Line{}, &pinflow.Error{Op: "read the lake", On: tp.String(), Kind: pinflow.OutOfRange})
+			return
+		}
+		for _, r := range log {
+			if r.Offset < offset || r.Offset >= end {
+				continue
+			}
+			a.mu.Lock()
+			line := pinflow.Line{Record: r}
+			if a.erased[r.Position()] {
+				line = pinflow.Line{Record: pinflow.Record{Topic: r.Topic, Partition: r.Partition, Offset: r.Offset}, Erased: true}
+			}
+			a.read++
+			a.mu.Unlock()
+			err := a.fail()
+			if err == nil {
+				err = ctx.Err()
+			}
+			if !yield(line, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // engine makes deltas that hold every record.

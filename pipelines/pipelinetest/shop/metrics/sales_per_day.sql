@@ -11,7 +11,7 @@ SELECT
     round(sum(amount) - avg(amount) * count(amount), 2) AS nothing,
     CASE WHEN count(*) > 3 THEN 'many' WHEN count(*) = 1 THEN 'one' ELSE 'some' END AS how_many,
     greatest(sum(quantity), 10, count(*)) AS at_least_ten,
-    least(min(amount), avg(amount) / 2)::DECIMAL(18, 3) AS half_or_least,
+    CASE WHEN sum(amount) < 1000000 THEN least(min(amount), avg(amount) / 2) END::DECIMAL(18, 3) AS half_or_least,
     coalesce(max(price), max(amount), 0) AS top,
     sum(quantity) % 7 AS week_rest,
     sum(quantity) % (count(*) - 1) AS rest_of_others,

@@ -57,6 +57,12 @@ func killAfter(t *testing.T, path string, commits int, later time.Duration) (tol
 	t.Helper()
 	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestChild$", "-test.count=1")
 	child.Env = append(os.Environ(), childVar+"="+path)
+	return kill(t, child, commits, later)
+}
+
+// kill starts a child and kills it some time after so many reports of where it stands.
+func kill(t *testing.T, child *exec.Cmd, commits int, later time.Duration) (told int64) {
+	t.Helper()
 	out, err := child.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

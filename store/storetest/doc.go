@@ -63,7 +63,6 @@ func Run(t *testing.T, newEnv func(t testing.TB) Env) {
 		{"Counts", testCounts},
 		{"Reports", testReports},
 		{"TwoInstallsAtOnce", testTwoInstalls},
-		{"InstallBesideCommit", testInstallBesideCommit},
 		{"GenerationsSwitch", testSwitch},
 		{"HoldLetsNobodyAhead", testHold},
 		{"DropGeneration", testDrop},
@@ -79,6 +78,7 @@ func Run(t *testing.T, newEnv func(t testing.TB) Env) {
 		{"EntitiesAsInModel", testEntities},
 		{"InstallsAsInModel", testInstalls},
 		{"DifferencesAreFound", testDifferences},
+		{"InstallBesideCommit", testInstallBesideCommit},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, newEnv) })
 	}

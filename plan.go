@@ -65,8 +65,10 @@ type PlannedMetric struct {
 type PlannedReport struct {
 	Name        string
 	Description string
-	SQL         string // one SELECT in DuckDB's words, as it was written
-	Columns     []Column
+	// SQL is one SELECT in DuckDB's words, as it was written but for the semicolon, and in casts where a column is of a
+	// type that not every store holds. It yields Columns, and can stand in brackets on lines of its own.
+	SQL     string
+	Columns []Column
 }
 
 // Partial fills one table. SQL is DuckDB text that reads the relation named by the model, which

@@ -40,7 +40,9 @@ type Delta struct {
 type Advance struct {
 	TopicPartition
 	Start, End int64
-	Period     Period
+	Period     Period // of the last record, or the floor if there is none
+	// First is the period of the first record, 0 if that is not told. The commit is Fenced too if an install has raised the partition's period beyond it.
+	First Period
 }
 
 // Addition is rows for one table, in the table's column order.

@@ -405,7 +405,7 @@ func keyed() *pinflow.Plan {
 // yard is a runner's surroundings.
 type yard struct {
 	t       testing.TB
-	vault *vault
+	vault   *vault
 	counter *counter
 	table   *table
 	options refine.RunnerOptions

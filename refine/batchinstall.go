@@ -89,8 +89,8 @@ func (b *batch) installOne(ctx context.Context, m *made) (*pinflow.Comparison, e
 	}
 }
 
-// additions are the rows of a period by table. Rejects of all models go into one, and only models all of whose rows the store keeps
-// have their clean rows in it.
+// additions are the rows of a period by table. Rejects of all models go into one. Clean rows are those of a model whose rows the store keeps, or
+// kept until now: then they are there to be compared.
 func (b *batch) additions(parts []pinflow.Part) (all []pinflow.Addition) {
 	byTable := map[string][]pinflow.Part{}
 	for _, p := range parts {
@@ -113,13 +113,11 @@ func (b *batch) additions(parts []pinflow.Part) (all []pinflow.Addition) {
 	return all
 }
 
-// rowsTable is the table that keeps all rows of a model, "" if none does.
+// rowsTable is the table that keeps rows of a model, "" if none does.
 func (b *batch) rowsTable(model string) string {
-	for i := range b.Plan.Models {
-		if m := &b.Plan.Models[i]; m.Name == model && m.Table != "" {
-			if t := b.Plan.Table(m.Table); t != nil && t.Kind == pinflow.Rows && m.Rows == "all" {
-				return t.Name
-			}
+	for i := range b.Plan.Tables {
+		if t := &b.Plan.Tables[i]; t.Kind == pinflow.Rows && t.Model == model {
+			return t.Name
 		}
 	}
 	return ""

@@ -334,3 +334,45 @@ func TestObjectThatIsMissing(t *testing.T) {
 		}
 	}
 }
+
+// hooked is a place that calls before, once, when a seal is about to be put.
+type hooked struct {
+	pinflow.Objects
+	before func()
+}
+
+func (h *hooked) hook(name string) {
+	if f := h.before; f != nil && strings.HasSuffix(name, "_SUCCESS") {
+		h.before = nil
+		f()
+	}
+}
+
+func (h *hooked) PutIfAbsent(ctx context.Context, name string, content []byte) (bool, error) {
+	h.hook(name)
+	return h.Objects.PutIfAbsent(ctx, name, content)
+}
+
+func (h *hooked) Replace(ctx context.Context, name string, content []byte) error {
+	h.hook(name)
+	return h.Objects.Replace(ctx, name, content)
+}
+
+// TestFirstSealCounts lets another sealer, which has seen more, be faster.
+func TestFirstSealCounts(t *testing.T) {
+	w := newWorld(t, "a")
+	w.append("a", 0, 3, 5)
+	objects := &hooked{Objects: w.objects}
+	slow, fast := w.sealer(objects, "a"), w.sealer(w.objects, "a")
+	w.seal(slow, at(4).Add(10*time.Second), 3)
+	objects.before = func() {
+		w.append("a", 0, 3, 4) // long after the grace
+		w.seal(fast, at(5).Add(10*time.Second), 4)
+	}
+	if st := w.seal(slow, at(5).Add(10*time.Second)); st.Last != pinflow.Period(4*60_000) {
+		t.Errorf("%+v", st)
+	}
+	w.append("a", 0, 5, 1)
+	w.seal(slow, at(6).Add(10*time.Second), 5)
+	w.check("a", "3 0:0-5(5) 1:0-0(0)", "4 0:5-9(4) 1:0-0(0)", "5 0:9-10(1) 1:0-0(0)")
+}

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/pinflow/pinflow"
 )
@@ -56,6 +57,8 @@ func BatchStands(keep string, storeHas bool, storeOffset int64, r Range) bool {
 	return keep == "first" || !storeHas || storeOffset < r.End
 }
 
-// Replaces tells whether an install of period p takes away the live rows of a period: those of p, and, if p is the generation's first, those of any
+// Replaces tells whether the install of period p takes away the live rows of a period: those of p and, if p is the first of all, those of any
 // before it. There are such only if the broker's clock stepped back by more than the grace: they lie beyond p's ranges, so a later period counts them.
-func Replaces(rows, p pinflow.Period, first bool) bool { return rows == p || first && rows < p }
+func Replaces(rows, p pinflow.Period, ranges []Range) bool {
+	return rows == p || rows < p && !slices.ContainsFunc(ranges, func(r Range) bool { return r.Start > 0 })
+}

@@ -271,12 +271,15 @@ func TestStale(t *testing.T) {
 }
 
 func TestReplaces(t *testing.T) {
+	first := []protocol.Range{{TopicPartition: partition(0), End: 5}, {TopicPartition: partition(1)}}
+	later := []protocol.Range{{TopicPartition: partition(0), Start: 5, End: 5}, {TopicPartition: partition(1)}}
 	for _, c := range []struct {
-		rows       pinflow.Period
-		first, yes bool
-	}{{2000, false, true}, {2000, true, true}, {1000, false, false}, {1000, true, true}, {3000, false, false}, {3000, true, false}} {
-		if got := protocol.Replaces(c.rows, 2000, c.first); got != c.yes {
-			t.Errorf("an install of 2000 replaces rows of %d, being the first %v: %v", c.rows, c.first, got)
+		rows   pinflow.Period
+		ranges []protocol.Range
+		yes    bool
+	}{{2000, later, true}, {2000, first, true}, {1000, later, false}, {1000, first, true}, {3000, later, false}, {3000, first, false}} {
+		if got := protocol.Replaces(c.rows, 2000, c.ranges); got != c.yes {
+			t.Errorf("an install of 2000 as %v replaces rows of %d: %v", c.ranges, c.rows, got)
 		}
 	}
 }

@@ -1,8 +1,6 @@
 package model
 
 import (
-	"slices"
-
 	"github.com/pinflow/pinflow"
 	"github.com/pinflow/pinflow/protocol"
 )
@@ -22,16 +20,8 @@ func (w *World) install(who int8, again bool) (bool, *Violation) {
 	if len(plan.Early) > 0 {
 		return false, nil
 	}
-	if plan.Compare {
-		w.Told.Compared++
-		if what := w.differs(G, b, seal); what != "" {
-			w.Told.Differences++
-			if w.Bugs == 0 && !w.Config.Beyond {
-				return true, broken("I5", "the install of period %d into generation %d: live and batch differ in %s", b.Period, b.Gen, what)
-			}
-		}
-	} else {
-		w.Told.NotCompared++
+	if v := w.compare(G, b, plan.Compare); v != nil {
+		return true, v
 	}
 	positions := *w.progress(b.Gen)
 	w.installPartials(G, b)
@@ -47,18 +37,41 @@ func (w *World) install(who int8, again bool) (bool, *Violation) {
 	return true, nil
 }
 
+// compare holds live and batch rows against one another, if they are to be: they differ only if there was a bug or the clock stepped back
+// beyond the grace, and they do differ if there was a bug.
+func (w *World) compare(G *Generation, b *Batch, compare bool) *Violation {
+	if !compare {
+		w.Told.NotCompared++
+		return nil
+	}
+	w.Told.Compared++
+	switch what := w.differs(G, b, &w.Seals[b.Period]); {
+	case what != "":
+		w.Told.Differences++
+		if w.Bugs == 0 && !w.Config.Beyond {
+			return broken("I5", "the install of period %d into generation %d: live and batch differ in %s", b.Period, b.Gen, what)
+		}
+	case w.skipped[b.Gen][b.Period]:
+		return broken("I5", "the install of period %d into generation %d: nobody has noticed that records were left out", b.Period, b.Gen)
+	}
+	return nil
+}
+
 func (w *World) planInstall(b *Batch, again bool) protocol.InstallPlan {
-	seal := &w.Seals[b.Period]
 	at := map[pinflow.TopicPartition]pinflow.Progress{}
 	for p := range w.Parts {
 		x := w.progress(b.Gen)[p]
 		at[partition(p)] = pinflow.Progress{NextOffset: int64(x.Next), Period: w.PeriodAt(x.Floor)}
 	}
-	ranges := make([]protocol.Range, seal.Parts)
-	for p := range seal.Parts {
-		ranges[p] = w.rangeOf(seal, p)
+	return w.Rules.PlanInstall(at, w.ranges(&w.Seals[b.Period]), w.PeriodAt(b.Period+1), w.Gens[b.Gen].Installed[b.Period], again)
+}
+
+func (w *World) ranges(s *Seal) []protocol.Range {
+	all := make([]protocol.Range, s.Parts)
+	for p := range s.Parts {
+		all[p] = w.rangeOf(s, p)
 	}
-	return w.Rules.PlanInstall(at, ranges, w.PeriodAt(b.Period+1), w.Gens[b.Gen].Installed[b.Period], again)
+	return all
 }
 
 func (w *World) rangeOf(s *Seal, p int8) protocol.Range {
@@ -91,9 +104,9 @@ func (w *World) differs(G *Generation, b *Batch, seal *Seal) string {
 }
 
 func (w *World) installPartials(G *Generation, b *Batch) {
-	first := !slices.Contains(G.Installed[:b.Period], true)
+	ranges := w.ranges(&w.Seals[b.Period])
 	for d := range G.Partials {
-		if w.Rules.Replaces(w.PeriodAt(int8(d)), w.PeriodAt(b.Period), first) {
+		if w.Rules.Replaces(w.PeriodAt(int8(d)), w.PeriodAt(b.Period), ranges) {
 			G.Partials[d] = [MaxParts]Shard{}
 		}
 	}

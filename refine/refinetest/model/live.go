@@ -164,6 +164,9 @@ func (w *World) skip(who, g, p int8) bool {
 		return false
 	}
 	w.Bugs++
+	for _, d := range x.Periods[:x.N] {
+		w.skipped[g][d] = true
+	}
 	w.advance(x, at)
 	return true
 }

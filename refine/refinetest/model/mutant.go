@@ -15,9 +15,9 @@ type Mutant struct {
 
 // Mutants are one for each rule.
 func Mutants() []Mutant {
-	usual, beyond := Usual(), Beyond()
-	small := usual
-	small.Parts, small.Keys, small.Period, small.Gens = 1, 1, 1, 1
+	usual, beyond := Usual(), BeyondWorlds()[0]
+	short := beyond
+	short.Period, short.Keys, short.Gens, short.Grace = 1, 2, 1, 1
 	quiet := usual
 	quiet.NoLive = true
 	buggy := usual
@@ -104,8 +104,8 @@ func Mutants() []Mutant {
 			})
 		}, beyond},
 		{"before the first", "the first install takes rows of earlier periods away", func(r *Rules) {
-			r.Replaces = func(rows, p pinflow.Period, _ bool) bool { return rows == p }
-		}, beyond},
+			r.Replaces = func(rows, p pinflow.Period, _ []protocol.Range) bool { return rows == p }
+		}, short},
 		{"rows", "an install brings the entities", func(r *Rules) { r.RowsLeft = true }, usual},
 		{"repair", "an install puts right the entities that the live half made", func(r *Rules) { r.RowsOfJump = true }, buggy},
 		{"newer rows", "an install leaves entities alone that are newer than the period", func(r *Rules) {

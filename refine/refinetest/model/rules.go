@@ -14,7 +14,7 @@ type Rules struct {
 	Sealable    func(p pinflow.Period, l pinflow.PeriodLength, now, grace int64, parts []protocol.Partition) ([]protocol.Range, bool, *pinflow.TopicPartition)
 	PlanInstall func(at map[pinflow.TopicPartition]pinflow.Progress, ranges []protocol.Range, next pinflow.Period, installed, again bool) protocol.InstallPlan
 	BatchStands func(keep string, storeHas bool, storeOffset int64, r protocol.Range) bool
-	Replaces    func(rows, p pinflow.Period, first bool) bool
+	Replaces    func(rows, p pinflow.Period, ranges []protocol.Range) bool
 	Behind      func(next, current map[pinflow.TopicPartition]pinflow.Progress) map[pinflow.TopicPartition]int64
 	Fenced      func(position, start int64) bool
 	Stale       func(floor, first pinflow.Period) bool

@@ -14,8 +14,9 @@ var chances = []struct {
 	{40, []Verb{Resume}}, {100, []Verb{Fetch}}, {60, []Verb{Put}}, {70, []Verb{Land}}, {10, []Verb{Unwrite}},
 	{20, []Verb{Resume, Fetch, Put, Land}}, {20, []Verb{Resume, Fetch, Fetch, Put, Land, Fetch, Put, Land}},
 	{15, []Verb{ReadClock}}, {20, []Verb{ReadLake}}, {20, []Verb{ReadLog}}, {20, []Verb{PutSeal}}, {30, []Verb{ReadClock, ReadLake, ReadLog, PutSeal}},
+	{5, []Verb{ReadClock, ReadLake, ReadLog, Post, Tick, Tick, PutSeal}},
 	{50, []Verb{Claim}}, {60, []Verb{Read}}, {55, []Verb{Commit}}, {5, []Verb{Skip}}, {10, []Verb{Unlive}}, {20, []Verb{Claim, Read, Commit}},
-	{35, []Verb{Refine}}, {30, []Verb{PutParts}}, {35, []Verb{Install}}, {5, []Verb{Unbatch}}, {35, []Verb{Refine, PutParts, Install}},
+	{35, []Verb{Refine}}, {30, []Verb{PutParts}}, {35, []Verb{Install}}, {5, []Verb{Unbatch}}, {25, []Verb{Refine, PutParts, Install}}, {15, []Verb{Refine, PutParts, Unbatch}},
 	{20, []Verb{Tick, Resume, Fetch, Put, Land, ReadClock, ReadLake, ReadLog, PutSeal, Tick, Post, Claim, Read, Commit}},
 	{5, []Verb{Create}}, {5, []Verb{Check}}, {5, []Verb{Hold}}, {2, []Verb{Unhold}}, {10, []Verb{Switch}},
 }

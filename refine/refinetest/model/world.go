@@ -34,11 +34,28 @@ func Usual() Config {
 	return Config{Parts: 2, Period: 2, Grace: 1, Back: 1, Keys: 3, Posts: 10, Gens: 2, Misroute: true, Gaps: true, Bad: true, Retain: true}
 }
 
-// Beyond returns a world in which the broker's clock steps back by more than the grace.
-func Beyond() Config {
-	c := Usual()
-	c.Beyond, c.Grace, c.Back = true, 0, 3
-	return c
+// Worlds are those in which schedules run; a seed has one of them. In all of them every promise holds at every moment.
+func Worlds() []Config {
+	usual := Usual()
+	short, long, grows, batch, buggy := usual, usual, usual, usual, usual
+	short.Period, short.Grace, short.Back = 1, 2, 2
+	long.Parts, long.Period, long.Grace, long.Back, long.Gens = 3, 4, 3, 3, 1
+	grows.Grow = true
+	batch.NoLive = true
+	buggy.Bugs = 1
+	return []Config{usual, short, usual, long, grows, batch, buggy}
+}
+
+// BeyondWorlds are those in which the broker's clock steps back by more than the grace: a period's live rows may differ from the batch's,
+// which is told, and at rest nothing is lost or doubled.
+func BeyondWorlds() []Config {
+	usual := Usual()
+	usual.Beyond, usual.Grace, usual.Back = true, 0, 3
+	graceful, small := usual, usual
+	graceful.Grace, graceful.Gens = 1, 1
+	small.Parts, small.Keys, small.Period, small.Gens, small.Posts = 1, 1, 1, 1, 6
+	small.Gaps, small.Bad, small.Misroute, small.Retain = false, false, false, false
+	return []Config{usual, graceful, small}
 }
 
 // tick is how long a tick is, in milliseconds.
@@ -59,6 +76,8 @@ type World struct {
 	lakeDirty bool
 	genDirty  [Gens]bool
 	rest      bool // everything has run to its end
+
+	skipped [Gens][MaxPeriods]bool // records of these were left out by a bug
 
 	// Told are what is counted for those who watch.
 	Told struct {

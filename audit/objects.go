@@ -38,6 +38,9 @@ func (o *objects) inGap(offset int64) bool { return o.from <= offset && offset <
 func (o *objects) lines(ctx context.Context) iter.Seq2[pinflow.Line, error] {
 	return func(yield func(pinflow.Line, error) bool) {
 		for object, err := range o.Lake.Objects(ctx, o.TopicPartition) {
+			if err != nil && pinflow.KindOf(err) == pinflow.NotFound {
+				return // the lake has nothing of the topic
+			}
 			if err != nil {
 				yield(pinflow.Line{}, err)
 				return

@@ -44,8 +44,8 @@ func (s *source) lines(ctx context.Context, tp pinflow.TopicPartition, from, to 
 	return func(yield func(pinflow.Line, error) bool) {
 		at := from
 		for l, err := range s.ReadFrom(ctx, tp, from) {
-			if err != nil && pinflow.KindOf(err) == pinflow.OutOfRange && at == from {
-				break
+			if kind := pinflow.KindOf(err); err != nil && (kind == pinflow.OutOfRange || kind == pinflow.NotFound) && at == from {
+				break // the journal may have what the lake has not
 			}
 			if err == nil && l.Offset >= to {
 				return

@@ -1,0 +1,107 @@
+package audit_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/audit"
+)
+
+// whole makes a world in which everything has happened as it should.
+func whole(t testing.TB, seed uint64, which int) *world {
+	w := newWorld(t, seed, which, 300)
+	w.fill(0.9)
+	w.live(0.95)
+	out := w.batch()
+	if len(out.Periods) == 0 || out.Differences {
+		for _, p := range out.Periods {
+			t.Logf("%s: %+v", p.Name, p.Comparison)
+		}
+		t.Fatalf("seed %d: the batch has done %+v", seed, out)
+	}
+	return w
+}
+
+func TestAllIsWell(t *testing.T) {
+	for which, name := range []string{"shipped", "shop"} {
+		for seed := range uint64(3) {
+			for _, deep := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s/%d/deep=%v", name, seed, deep), func(t *testing.T) {
+					w := whole(t, seed, which)
+					r := w.audit(audit.Request{Deep: deep}, nil)
+					if !r.OK || len(r.Findings) > 0 {
+						t.Error(describe(r))
+					}
+					records := int64(0)
+					for _, c := range r.Counts {
+						if c.Journal == nil || *c.Journal < *c.Lake {
+							t.Errorf("%+v", c)
+						}
+						records += *c.Journal
+					}
+					counted := int64(0)
+					for _, p := range r.Positions {
+						for _, rec := range w.log[p.TopicPartition] {
+							if rec.Offset < p.NextOffset {
+								counted++
+							}
+						}
+					}
+					if records != counted || counted == 0 {
+						t.Errorf("%d records are in the table, %d were counted", records, counted)
+					}
+				})
+			}
+		}
+	}
+}
+
+func TestNothingYet(t *testing.T) {
+	w := newWorld(t, 1, 1, 50)
+	for _, deep := range []bool{false, true} {
+		if r := w.audit(audit.Request{Deep: deep}, nil); !r.OK {
+			t.Error(describe(r))
+		}
+	}
+	w.live(1)
+	for _, deep := range []bool{false, true} {
+		if r := w.audit(audit.Request{Deep: deep}, nil); !r.OK || len(r.Counts) == 0 {
+			t.Error(describe(r))
+		}
+	}
+}
+
+func TestRetentionHasPassed(t *testing.T) {
+	w := whole(t, 2, 1)
+	for tp, records := range w.log {
+		w.journal.start[tp] = records[len(records)/2].Offset
+	}
+	for _, deep := range []bool{false, true} {
+		r := w.audit(audit.Request{Deep: deep}, nil)
+		unknown := 0
+		for _, c := range r.Counts {
+			if c.Journal == nil {
+				unknown++
+			}
+		}
+		if !r.OK || unknown == 0 || unknown == len(r.Counts) {
+			t.Errorf("%d of %d rows lack the journal's count: %s", unknown, len(r.Counts), describe(r))
+		}
+	}
+	for tp, records := range w.log { // neither lake nor journal has what is between
+		w.journal.start[tp] = records[len(records)*19/20].Offset
+	}
+	if r := w.audit(audit.Request{}, nil); !found(r, pinflow.FindLake) {
+		t.Error(describe(r))
+	}
+}
+
+func found(r *pinflow.AuditReport, kind string) bool {
+	for _, f := range r.Findings {
+		if f.Kind == kind && f.Where != "" && f.What != "" && f.Do != "" {
+			return true
+		}
+	}
+	return false
+}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/protocol"
 )
 
 // Commit implements pinflow.LiveStore. An error of Kind Unavailable means that nothing was applied, or that the fence will
@@ -165,10 +166,13 @@ func (s *Store) generation(op, name string) (*generation, error) {
 	return nil, invalid(op, "generation "+name, "Prepare the store for it first.", fmt.Errorf("the store has no such generation"))
 }
 
-// advance moves one partition's position; Kind Fenced if it is not where the advance starts.
+// advance moves one partition's position; Kind Fenced if it is not where the advance starts, or in a later period than its first record.
 func advance(ctx context.Context, tx *sql.Tx, generation string, a pinflow.Advance) error {
 	if a.End < a.Start {
 		return invalid("commit", a.TopicPartition.String(), "", fmt.Errorf("the advance ends at %d, before its start %d", a.End, a.Start))
+	}
+	if stale, err := isStale(ctx, tx, generation, a); err != nil || stale {
+		return firstOf(err, fenced(a, fmt.Errorf("an install has moved the partition beyond the period of the first record")))
 	}
 	result, err := tx.ExecContext(ctx, `UPDATE _pinflow.progress SET next_offset = ?, period = greatest(period, ?)
 		WHERE generation = ? AND topic = ? AND "partition" = ? AND next_offset = ?`,
@@ -181,9 +185,34 @@ func advance(ctx context.Context, tx *sql.Tx, generation string, a pinflow.Advan
 		return err
 	}
 	if n != 1 {
-		return &pinflow.Error{Op: "commit", On: a.TopicPartition.String(), Kind: pinflow.Fenced,
-			Err:  fmt.Errorf("the position is not at %d any more", a.Start),
-			Hint: "Another worker has gone on: drop what is held for the partition and claim it again."}
+		return fenced(a, fmt.Errorf("the position is not at %d any more", a.Start))
+	}
+	return nil
+}
+
+// isStale tells whether an advance's first record would be counted in a period that is over.
+func isStale(ctx context.Context, tx *sql.Tx, generation string, a pinflow.Advance) (bool, error) {
+	if a.First == 0 || a.Start == a.End {
+		return false, nil
+	}
+	var floor int64
+	err := tx.QueryRowContext(ctx, `SELECT period FROM _pinflow.progress WHERE generation = ? AND topic = ? AND "partition" = ?`, generation, a.Topic, a.Partition).Scan(&floor)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil // the position will tell
+	}
+	return err == nil && protocol.Stale(pinflow.Period(floor), a.First), err
+}
+
+func fenced(a pinflow.Advance, why error) error {
+	return &pinflow.Error{Op: "commit", On: a.TopicPartition.String(), Kind: pinflow.Fenced, Err: why,
+		Hint: "Another worker has gone on: drop what is held for the partition and claim it again."}
+}
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -15,20 +15,15 @@ import (
 func (t *table) recentView(files []string) string {
 	columns := t.columns()
 	names := make([]string, len(columns))
-	casts := make([]string, len(columns))
 	for i, c := range columns {
 		names[i] = duck.Quote(c.Name)
-		casts[i] = "CAST(" + names[i] + " AS " + c.Type + ") AS " + names[i]
 	}
-	view := "CREATE OR REPLACE VIEW " + t.whole() + " AS SELECT " + strings.Join(names, ", ") + " FROM " + t.part("rows")
-	if len(files) == 0 {
-		return view
+	list := strings.Join(names, ", ")
+	view := "CREATE OR REPLACE VIEW " + t.whole() + " AS SELECT " + list + " FROM " + t.part("rows")
+	if len(files) > 0 {
+		view += " UNION ALL SELECT " + list + " FROM " + duck.Parquet(nil, files, columns).Name
 	}
-	literals := make([]string, len(files))
-	for i, f := range files {
-		literals[i] = duck.Literal(f)
-	}
-	return view + " UNION ALL SELECT " + strings.Join(casts, ", ") + " FROM read_parquet([" + strings.Join(literals, ", ") + "])"
+	return view
 }
 
 // showRecent makes the views of the generation's tables of recent rows anew, over all periods that are installed.

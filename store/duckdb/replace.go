@@ -15,6 +15,11 @@ import (
 // replace puts the period's rows of a table in the place of the store's. Rows that were compared and are equal stay as they are.
 func (i *install) replace(ctx context.Context, tx *sql.Tx, t *table, st *state) error {
 	o := i.compared[t.Name]
+	if t.Kind == pinflow.Partials && protocol.Replaces(i.in.Period-1, i.in.Period, i.ranges) {
+		if err := i.deletePartials(ctx, tx, t, "<"); err != nil {
+			return err
+		}
+	}
 	switch {
 	case t.recentOnly():
 		return run(ctx, tx, "DELETE FROM "+t.target()+" WHERE "+i.inRanges(t)) // the files hold them from now on
@@ -45,12 +50,16 @@ func run(ctx context.Context, tx *sql.Tx, statements ...string) error {
 
 // replacePartials replaces the rows of the period by their _period.
 func (i *install) replacePartials(ctx context.Context, tx *sql.Tx, t *table) error {
-	period := fmt.Sprintf(" WHERE _period = %d", i.in.Period)
-	statements := []string{"DELETE FROM " + t.part("merged") + period, "DELETE FROM " + t.part("recent") + period}
-	if i.has(t) {
-		statements = append(statements, "INSERT INTO "+t.part("merged")+" "+t.mergedSQL(i.rows(t), ""))
+	if err := i.deletePartials(ctx, tx, t, "="); err != nil || !i.has(t) {
+		return err
 	}
-	return run(ctx, tx, statements...)
+	return run(ctx, tx, "INSERT INTO "+t.part("merged")+" "+t.mergedSQL(i.rows(t), ""))
+}
+
+// deletePartials deletes the rows of the period, or of those before it.
+func (i *install) deletePartials(ctx context.Context, tx *sql.Tx, t *table, op string) error {
+	period := fmt.Sprintf(" WHERE _period %s %d", op, i.in.Period)
+	return run(ctx, tx, "DELETE FROM "+t.part("merged")+period, "DELETE FROM "+t.part("recent")+period)
 }
 
 // mergedSQL is a query of the rows of partials merged among themselves; of a Signed table without those of zeros.

@@ -242,7 +242,7 @@ func (s *Store) waits(ctx context.Context, tx *sql.Tx, g *generation, advances [
 	for _, a := range advances {
 		if to := successor[a.TopicPartition].NextOffset; a.End > a.Start && protocol.Held(a.End, to) {
 			return &pinflow.Error{Op: "commit", On: a.TopicPartition.String(), Kind: pinflow.Unavailable,
-				Err:  fmt.Errorf("generation %s is to take over and stands at %d", s.held.generation, to),
+				Err:  fmt.Errorf("%w: generation %s, which stands at %d", pinflow.ErrHeld, s.held.generation, to),
 				Hint: "Try again: it ends with the switch, or at " + s.held.until.UTC().Format(time.RFC3339) + "."}
 		}
 	}

@@ -55,6 +55,7 @@ func Run(t *testing.T, newEnv func(t testing.TB) Env) {
 		{"OneRowByKey", testByKey},
 		{"InstallOvertakesLiveHalf", testOvertaken},
 		{"InstallAgainKeepsNewer", testAgain},
+		{"ClockBeyondTheGrace", testClock},
 		{"EmptyPeriods", testEmptyPeriods},
 		{"FailedInstallLeavesNothing", testFailedInstall},
 		{"InstallRefusals", testInstallRefusals},

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"sync"
@@ -126,6 +127,9 @@ func testHold(t *testing.T, env Env) {
 	must(t, s.Commit(t.Context(), w.live(t, w.positions(t, s), 20, 0)))
 	must(t, s.Commit(t.Context(), builds.live(t, builds.positions(t, s), 10, 0, 1)))
 	must(t, s.Hold(t.Context(), "g2", until))
+	if err := s.Commit(t.Context(), w.live(t, w.positions(t, s), 5, 0)); !errors.Is(err, pinflow.ErrHeld) {
+		t.Errorf("a commit that is held: %v", err)
+	}
 	for range 2 {
 		wantKind(t, "a commit beyond", s.Commit(t.Context(), w.live(t, w.positions(t, s), 5, 0, 1)), pinflow.Unavailable, "g2")
 		wantKind(t, "a commit just beyond", s.Commit(t.Context(), w.live(t, w.positions(t, s), 11, 1)), pinflow.Unavailable, "g2")

@@ -68,11 +68,12 @@ type member struct {
 	err      error
 	closed   bool
 	hints    map[pinflow.TopicPartition]int64
+	sought   func(tp pinflow.TopicPartition, offset int64) // what happens just before a Seek
 }
 
 func (j *journal) Subscribe(_ context.Context, _ string, _ []string, a pinflow.Assignee) (pinflow.Subscription, error) {
 	m := &member{j: j, assignee: a, gate: make(chan struct{}, 1), at: map[pinflow.TopicPartition]int64{},
-		stopped: map[pinflow.TopicPartition]bool{}, hints: map[pinflow.TopicPartition]int64{}}
+		stopped: map[pinflow.TopicPartition]bool{}, hints: map[pinflow.TopicPartition]int64{}, sought: func(pinflow.TopicPartition, int64) {}}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.members = append(j.members, m)
@@ -136,6 +137,7 @@ func (m *member) Release() {
 }
 
 func (m *member) Seek(tp pinflow.TopicPartition, offset int64) {
+	m.sought(tp, offset)
 	m.j.mu.Lock()
 	defer m.j.mu.Unlock()
 	if _, ok := m.at[tp]; ok {

@@ -93,14 +93,42 @@ func TestOthersGoOnMeanwhile(t *testing.T) {
 	})
 }
 
+// TestALongPastLeavesRoom: what comes to the journal meanwhile does not wait until all of the history is read.
+func TestALongPastLeavesRoom(t *testing.T) {
+	calm(t, 2, func(t *testing.T, w *world) {
+		add := func(p int, n int) {
+			for range n {
+				w.journal.append(pinflow.Record{Topic: topic, Partition: int32(p), Offset: w.journal.end(tp(p)), Timestamp: w.appends, Value: []byte("v")})
+			}
+		}
+		add(1, 5000)
+		w.lake.put(tp(1), 5000)
+		w.journal.delete(tp(1), 5000)
+		w.store.during = func(context.Context, pinflow.Delta) { <-time.After(100 * time.Millisecond) }
+		s, stop := w.start(refine.Options{MaxRecords: 50})
+		defer stop()
+		w.assign()
+		<-time.After(time.Second)
+		add(0, 20)
+		<-time.After(time.Second)
+		if all := s.Partitions(); all[0].Next != 20 || all[1].Next == 0 || all[1].Next == 5000 {
+			t.Errorf("%+v", all)
+		}
+		w.settle()
+		w.check()
+	})
+}
+
 // TestNeitherHasIt: the partition counts what there is, and stops where there is nothing.
 func TestNeitherHasIt(t *testing.T) {
 	for name, c := range map[string]struct {
 		end, begin int64 // of the lake
 		fail       error
+		erased     int64 // from where on
 		next       int64
 	}{
 		"gap":     {end: 100, next: 100},
+		"erased":  {end: 100, erased: 90, next: 90},
 		"nothing": {end: 0, next: 0},
 		"begins":  {begin: 10, end: 450, next: 0},
 		"damaged": {end: 450, fail: &pinflow.Error{Op: "read the lake", Kind: pinflow.Invalid}, next: 0},
@@ -113,6 +141,9 @@ func TestNeitherHasIt(t *testing.T) {
 				w.append(50)
 				w.lake.put(tp(1), c.end)
 				w.lake.begin[tp(1)] = c.begin
+				for i := c.erased; i < c.end && c.erased > 0; i++ {
+					w.lake.erased[pinflow.Position{TopicPartition: tp(1), Offset: i}] = true
+				}
 				w.lake.fail = func() error { return c.fail }
 				w.journal.delete(tp(1), 400)
 				s, stop := w.start(refine.Options{})
@@ -248,6 +279,29 @@ func TestRevokedWhileThePastIsRead(t *testing.T) {
 		w.journal.rebalance(t.Context(), w.r2(), false)
 		w.settle()
 		w.check()
+	})
+}
+
+// TestAssignedAnewWhenThePastEnds: the journal is told to go on behind the history although the partition has just begun anew, where the store stands.
+func TestAssignedAnewWhenThePastEnds(t *testing.T) {
+	past(t, func(t *testing.T, w *world) {
+		w.store.during = func(context.Context, pinflow.Delta) { <-time.After(time.Second) }
+		_, stop := w.start(refine.Options{MaxRecords: 100})
+		defer stop()
+		<-time.After(time.Second)
+		m := w.journal.members[0]
+		var once atomic.Bool
+		m.sought = func(at pinflow.TopicPartition, offset int64) {
+			if at == tp(1) && offset == w.lake.end[at] && once.CompareAndSwap(false, true) {
+				m.assign(t.Context(), []pinflow.TopicPartition{at})
+			}
+		}
+		w.journal.rebalance(t.Context(), w.r2(), false)
+		w.settle()
+		w.check()
+		if !once.Load() {
+			t.Error("it was never sought")
+		}
 	})
 }
 

@@ -114,9 +114,19 @@ func (s Schedule) String() string {
 
 // Step does one action and holds what it changed against the oracle. It tells whether there was anything to do.
 func (w *World) Step(a Action) (done bool, v *Violation) {
+	var before State
+	told := w.Told
+	if w.Follow != nil {
+		before = w.State
+	}
 	if done, v = w.do(a); v == nil && done {
 		w.Told.Steps++
 		v = w.check()
+	}
+	if v == nil && w.Follow != nil {
+		if err := w.Follow(a, &before, told, done); err != nil {
+			v = broken("followed", "%s: %v", a, err)
+		}
 	}
 	return done, v
 }

@@ -60,18 +60,18 @@ func (w *World) sealed(d int8) (all [][2]int8) {
 func (w *World) refineRecord(out *Refined, g, d, p, offset int8) {
 	r := w.Log[p].Records[offset]
 	if r.Kind == Bad {
-		out.Rejects[plain][p][offset], out.Rejects[keyed][p][offset] = 1+d, 1+d
+		out.Rejects[Plain][p][offset], out.Rejects[Keyed][p][offset] = 1+d, 1+d
 		return
 	}
-	dim := dimension(g, r)
+	dim := Dimension(g, r)
 	shard := &out.Shards[p]
-	shard.Accepted[plain]++
+	shard.Accepted[Plain]++
 	shard.Cells[dim].add(r.Val)
-	if w.misplaced(r.Key, p) {
-		out.Rejects[keyed][p][offset] = 1 + d
+	if w.Misplaced(r.Key, p) {
+		out.Rejects[Keyed][p][offset] = 1 + d
 		return
 	}
-	shard.Accepted[keyed]++
+	shard.Accepted[Keyed]++
 	row := Row{true, p, offset, dim, r.Val, d}
 	out.Rows.Latest[r.Key] = row
 	if !out.Rows.First[r.Key].Has {

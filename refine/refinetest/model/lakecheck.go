@@ -24,8 +24,8 @@ func (w *World) check() *Violation {
 	return nil
 }
 
-// periods are the log periods of a partition's records as the rule says it: by none of the code that is checked.
-func (w *World) periods(p int8) (all [MaxOffsets]int8) {
+// Periods are the log periods of a partition's records as the rule says it: by none of the code that is checked.
+func (w *World) Periods(p int8) (all [MaxOffsets]int8) {
 	last := int8(noPeriod)
 	for o := range w.Log[p].End {
 		if r := w.Log[p].Records[o]; r.Kind != Gap {
@@ -40,7 +40,7 @@ func (w *World) periods(p int8) (all [MaxOffsets]int8) {
 // sealed is just what its folder holds.
 func (w *World) checkLake() *Violation {
 	for p := range w.Parts {
-		periods := w.periods(p)
+		periods := w.Periods(p)
 		c := &w.Lake[p]
 		at := int8(0)
 		for i := range c.N {

@@ -54,7 +54,7 @@ func (w *World) read(who, g, p, n int8) bool {
 // commit counts what is in hand, in one transaction that is fenced by the position and by the floor.
 func (w *World) commit(who, g, p int8) bool {
 	x := &w.Lives[who][g][p]
-	if !x.Open || x.N == 0 || w.waits(g, p, x.End) {
+	if !x.Open || x.N == 0 {
 		return false
 	}
 	at := &w.progress(g)[p]
@@ -69,6 +69,9 @@ func (w *World) commit(who, g, p int8) bool {
 	if w.Rules.Stale(w.PeriodAt(at.Floor), w.PeriodAt(x.Periods[0])) {
 		*x = Live{}
 		return true
+	}
+	if w.waits(g, p, x.End) {
+		return false
 	}
 	G := &w.Gens[g]
 	for i := range x.N {
@@ -95,17 +98,17 @@ func (w *World) count(G *Generation, g, p, offset, period int8) {
 	r := w.Log[p].Records[offset]
 	shard := &G.Partials[period][p]
 	if r.Kind == Bad {
-		G.Rejects[plain][p][offset], G.Rejects[keyed][p][offset] = 1+period, 1+period
+		G.Rejects[Plain][p][offset], G.Rejects[Keyed][p][offset] = 1+period, 1+period
 		return
 	}
-	dim := dimension(g, r)
-	shard.Accepted[plain]++
+	dim := Dimension(g, r)
+	shard.Accepted[Plain]++
 	shard.Cells[dim].add(r.Val)
-	if w.misplaced(r.Key, p) {
-		G.Rejects[keyed][p][offset] = 1 + period
+	if w.Misplaced(r.Key, p) {
+		G.Rejects[Keyed][p][offset] = 1 + period
 		return
 	}
-	shard.Accepted[keyed]++
+	shard.Accepted[Keyed]++
 	row := Row{true, p, offset, dim, r.Val, period}
 	w.replace(shard, G.Rows.Latest[r.Key], row)
 	G.Rows.Latest[r.Key] = row
@@ -115,15 +118,16 @@ func (w *World) count(G *Generation, g, p, offset, period int8) {
 	}
 }
 
-// dimension is the group of a record, as each definition has it.
-func dimension(g int8, r Record) int8 {
+// Dimension is the group of a record, as each definition has it.
+func Dimension(g int8, r Record) int8 {
 	if g == 0 {
 		return r.Dim
 	}
 	return (r.Dim + r.Val) % Dims
 }
 
-func (w *World) misplaced(key, p int8) bool {
+// Misplaced tells whether a keyed model rejects a record because its key lives elsewhere.
+func (w *World) Misplaced(key, p int8) bool {
 	return w.Rules.Misplaced(w.keys[key], int(w.Config.Parts), int32(p))
 }
 

@@ -213,8 +213,8 @@ func BenchmarkSteps(b *testing.B) {
 	rules := model.Protocol()
 	steps := 0
 	for seed := uint64(0); b.Loop(); seed++ {
-		w, _, v := model.Run(model.Usual(), &rules, model.Random(seed, model.Usual(), length), false)
-		if v != nil {
+		w := model.NewWorld(model.Usual(), &rules)
+		if _, v := w.Run(model.Random(seed, w.Config, length), false); v != nil {
 			b.Fatal(v)
 		}
 		steps += w.Told.Steps

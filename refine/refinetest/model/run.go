@@ -82,21 +82,18 @@ func (c *Config) choose(r *rand.Rand, a Action) Action {
 	return a
 }
 
-// Run does a schedule in a new world and then lets it settle, the live half first or the batch. It returns the world, the actions that
-// did something, and what broke.
-func Run(c Config, r *Rules, s Schedule, liveFirst bool) (*World, Schedule, *Violation) {
-	w := NewWorld(c, r)
-	var done Schedule
+// Run does a schedule and then lets the world settle, the live half first or the batch. It returns the actions that did something, and what broke.
+func (w *World) Run(s Schedule, liveFirst bool) (done Schedule, v *Violation) {
 	for _, a := range s {
 		did, v := w.Step(a)
 		if did || v != nil {
 			done = append(done, a)
 		}
 		if v != nil {
-			return w, done, v
+			return done, v
 		}
 	}
-	return w, done, w.Settle(liveFirst)
+	return done, w.Settle(liveFirst)
 }
 
 // Shrink leaves out what can be left out of a schedule that breaks an invariant, so that it still does: first large pieces, then ever
@@ -132,15 +129,20 @@ func (f *Failure) Error() string {
 
 // Campaign tells what came of many seeds.
 type Campaign struct {
-	Seeds, Steps                       int
-	Compared, NotCompared, Differences int
+	Seeds int
+	Told
 }
 
-// Try runs a seed. If it fails, the schedule comes back as short as it can be.
+// Try runs a seed in a new world. If it fails, the schedule comes back as short as it can be.
 func (c *Campaign) Try(seed uint64, cfg Config, r *Rules, length int) *Failure {
-	s := Random(seed, cfg, length)
-	liveFirst := seed%2 == 1
-	w, _, v := Run(cfg, r, s, liveFirst)
+	return c.TryIn(func() *World { return NewWorld(cfg, r) }, seed, length)
+}
+
+// TryIn is Try in worlds that open makes.
+func (c *Campaign) TryIn(open func() *World, seed uint64, length int) *Failure {
+	w := open()
+	s, liveFirst := Random(seed, w.Config, length), seed%2 == 1
+	_, v := w.Run(s, liveFirst)
 	c.Seeds++
 	c.Steps += w.Told.Steps
 	c.Compared += w.Told.Compared
@@ -150,9 +152,9 @@ func (c *Campaign) Try(seed uint64, cfg Config, r *Rules, length int) *Failure {
 		return nil
 	}
 	short := Shrink(s, func(s Schedule) bool {
-		_, _, found := Run(cfg, r, s, liveFirst)
+		_, found := open().Run(s, liveFirst)
 		return found != nil && found.Invariant == v.Invariant
 	})
-	_, done, v := Run(cfg, r, short, liveFirst)
-	return &Failure{seed, cfg, done, v}
+	done, v := open().Run(short, liveFirst)
+	return &Failure{seed, w.Config, done, v}
 }

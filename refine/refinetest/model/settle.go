@@ -123,7 +123,7 @@ func (s *settling) live() {
 func (w *World) lastPeriod() int8 {
 	last := int8(noPeriod)
 	for p := range w.Parts {
-		periods := w.periods(p)
+		periods := w.Periods(p)
 		for o := range w.Log[p].End {
 			last = max(last, periods[o])
 		}

@@ -121,8 +121,8 @@ type Shard struct {
 
 // The models: one row per record, and one per key.
 const (
-	plain = iota
-	keyed
+	Plain = iota
+	Keyed
 	Models
 )
 

@@ -132,32 +132,32 @@ func (w *World) view(g int8) (f figures) {
 // compute is the same from the records themselves, by none of the code that is checked.
 func (w *World) compute(g int8, counted [MaxParts]int8) (f figures) {
 	for p := range w.Parts {
-		periods := w.periods(p)
+		periods := w.Periods(p)
 		for o := range min(counted[p], w.Log[p].End) {
 			r := w.Log[p].Records[o]
 			switch {
 			case r.Kind == Gap:
 				continue
 			case r.Kind == Bad:
-				f.Rejected[plain][p]++
-				f.Rejected[keyed][p]++
+				f.Rejected[Plain][p]++
+				f.Rejected[Keyed][p]++
 				continue
 			}
 			dim := r.Dim
 			if g == 1 {
 				dim = (r.Dim + r.Val) % Dims
 			}
-			f.Accepted[plain][p]++
+			f.Accepted[Plain][p]++
 			f.Count[dim]++
 			if f.Least[dim] == 0 || r.Val < f.Least[dim]-1 {
 				f.Least[dim] = r.Val + 1
 			}
 			f.Set[dim] |= 1 << r.Val
 			if r.Key%w.Config.Parts != p { // where keyIn has put it
-				f.Rejected[keyed][p]++
+				f.Rejected[Keyed][p]++
 				continue
 			}
-			f.Accepted[keyed][p]++
+			f.Accepted[Keyed][p]++
 			row := Row{true, p, o, dim, r.Val, periods[o]}
 			f.Entities.Latest[r.Key] = row
 			if !f.Entities.First[r.Key].Has {

@@ -79,10 +79,14 @@ type World struct {
 
 	skipped [Gens][MaxPeriods]bool // records of these were left out by a bug
 
-	// Told are what is counted for those who watch.
-	Told struct {
-		Compared, NotCompared, Differences, Steps int
-	}
+	Told Told
+	// Follow, if not nil, is called after each step, also one that did nothing, with what there was before. An error of it breaks the run.
+	Follow func(a Action, before *State, told Told, done bool) error
+}
+
+// Told is what is counted for those who watch.
+type Told struct {
+	Steps, Compared, NotCompared, Differences int
 }
 
 // NewWorld returns an empty world.

@@ -83,7 +83,6 @@ func (s *Stream) lose(parts []*partition, delay time.Duration) {
 func (s *Stream) gather(ctx context.Context, sub pinflow.Subscription) (*hand, error) {
 	began := time.Now()
 	var until time.Time
-	polled := false
 	for {
 		s.takePast(ctx, sub)
 		enough, some := s.pending()
@@ -91,16 +90,10 @@ func (s *Stream) gather(ctx context.Context, sub pinflow.Subscription) (*hand, e
 		if some && until.IsZero() {
 			until = now.Add(s.Gather)
 		}
-		due := enough || !until.IsZero() && !now.Before(until)
-		if due && (polled || !s.pastOnly()) {
+		if enough || !until.IsZero() && !now.Before(until) {
 			return s.form(began), nil
 		}
-		most := until
-		if due {
-			most = now.Add(soon)
-		}
-		runs, err := s.poll(ctx, sub, most)
-		polled = true
+		runs, err := s.poll(ctx, sub, until)
 		switch {
 		case ctx.Err() != nil:
 			return nil, ctx.Err()

@@ -203,20 +203,6 @@ func (s *Stream) arrived() bool {
 	return false
 }
 
-// pastOnly tells whether all that is held comes from the history.
-func (s *Stream) pastOnly() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	some := false
-	for _, p := range s.parts {
-		if p.past != nil {
-			some = true
-		} else if len(p.pending) > 0 {
-			return false
-		}
-	}
-	return some
-}
-
-// soon is how long the journal is waited for when there is enough from the history: others are not to starve.
+// soon is how long the journal is waited for when there is something from the history. As a chunk is a small part of a batch, the
+// journal is asked several times for each.
 const soon = time.Millisecond

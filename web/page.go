@@ -36,7 +36,11 @@ type pageData struct {
 }
 
 // pageEntity is a model with a key.
-type pageEntity struct{ Name, Key, Keep string }
+type pageEntity struct {
+	Name string
+	Key  []string
+	Keep string
+}
 
 // pageReport is a report.
 type pageReport struct{ Name, Description string }
@@ -89,7 +93,7 @@ func (s *Web) pageData(version string) pageData {
 	}
 	for _, m := range plan.Models {
 		if len(m.Key) > 0 && m.Table != "" {
-			data.Entities = append(data.Entities, pageEntity{m.Name, strings.Join(m.Key, ", "), m.Keep})
+			data.Entities = append(data.Entities, pageEntity{m.Name, m.Key, m.Keep})
 		}
 	}
 	for _, r := range plan.Reports {

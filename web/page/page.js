@@ -1,6 +1,7 @@
 // The page: one event stream feeds the status tiles and a card per metric.
 import { Card } from "./card.js";
 import { spark } from "./chart.js";
+import { lookUp, operate } from "./operate.js";
 import { showRejects } from "./rejects.js";
 import { count, duration, parse, plural } from "./values.js";
 
@@ -12,6 +13,7 @@ const cards = new Map([...document.querySelectorAll(".card[data-metric]")].map((
 
 function showStatus(s) {
   heard = Date.now();
+  if (s.generation !== document.body.dataset.generation) return again();
   state(s.ready ? "live" : "wait", s.ready ? "Live" : "Starting…");
   $("rate").textContent = s.posts_per_second > 0 && s.posts_per_second < 10 ? s.posts_per_second.toFixed(1) : count(Math.round(s.posts_per_second));
   spark($("spark"), s.history);
@@ -48,6 +50,12 @@ function showLag({ counted, lag, delay_seconds: delay, partitions }) {
   $("lag").textContent = lag === null ? "Journal's end unknown" : lag ? `${plural(lag, "record")} to count` : "All are counted";
 }
 
+// again loads the page anew: another definition is shown, with other metrics.
+function again() {
+  stream?.close();
+  location.reload();
+}
+
 function state(name, words) {
   const s = $("state");
   if (s.textContent !== words) s.textContent = words; // screen readers hear changes only
@@ -67,7 +75,7 @@ function connect() {
   stream.onerror = () => {
     state("down", "Reconnecting…");
     if (stream.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
-    retry = setTimeout(connect, wait);
+    retry = setTimeout(reconnect, wait);
     wait = Math.min(wait * 2, 15000);
   };
   const on = (event, f) => stream.addEventListener(event, (e) => f(parse(e.data)));
@@ -79,6 +87,13 @@ function connect() {
     if (card) card.trouble(`Can't be read just now. ${p.detail ?? ""}`);
     else state("down", "Status unknown");
   });
+}
+
+// reconnect first looks whether the metrics that this page watches are still there.
+async function reconnect() {
+  const list = await fetch("api/metrics").then((r) => (r.ok ? r.json() : null), () => null);
+  if (list && list.generation !== document.body.dataset.generation) again();
+  else connect();
 }
 
 setInterval(() => { if (Date.now() - heard > 8000 && stream.readyState === EventSource.OPEN) state("wait", "Waiting for news…"); }, 1000);
@@ -107,4 +122,6 @@ for (const button of document.querySelectorAll(".copy")) {
   };
 }
 
+lookUp();
+operate();
 connect();

@@ -25,36 +25,46 @@ func whole(t testing.TB, seed uint64, which int) *world {
 
 func TestAllIsWell(t *testing.T) {
 	for which, name := range []string{"shipped", "shop"} {
-		for seed := range uint64(3) {
-			for _, deep := range []bool{false, true} {
-				t.Run(fmt.Sprintf("%s/%d/deep=%v", name, seed, deep), func(t *testing.T) {
-					w := whole(t, seed, which)
+		for seed := range uint64(2) {
+			t.Run(fmt.Sprintf("%s/%d", name, seed), func(t *testing.T) {
+				w := whole(t, seed, which)
+				for _, deep := range []bool{false, true} {
 					r := w.audit(audit.Request{Deep: deep}, nil)
 					if !r.OK || len(r.Findings) > 0 {
-						t.Error(describe(r))
+						t.Errorf("deep %v:\n%s", deep, describe(r))
 					}
-					records := int64(0)
-					for _, c := range r.Counts {
-						if c.Journal == nil || *c.Journal < *c.Lake {
-							t.Errorf("%+v", c)
-						}
-						records += *c.Journal
+					if tabled, counted := tabled(t, r), w.before(r.Positions); tabled != counted || counted == 0 {
+						t.Errorf("deep %v: %d records are in the table, %d were counted", deep, tabled, counted)
 					}
-					counted := int64(0)
-					for _, p := range r.Positions {
-						for _, rec := range w.log[p.TopicPartition] {
-							if rec.Offset < p.NextOffset {
-								counted++
-							}
-						}
-					}
-					if records != counted || counted == 0 {
-						t.Errorf("%d records are in the table, %d were counted", records, counted)
-					}
-				})
+				}
+			})
+		}
+	}
+}
+
+// tabled is how many records the table of counts has.
+func tabled(t *testing.T, r *pinflow.AuditReport) (n int64) {
+	t.Helper()
+	for _, c := range r.Counts {
+		if c.Journal == nil || *c.Journal < *c.Lake {
+			t.Errorf("%+v", c)
+			continue
+		}
+		n += *c.Journal
+	}
+	return n
+}
+
+// before is how many records of the log lie before some positions.
+func (w *world) before(positions []pinflow.AuditPosition) (n int64) {
+	for _, p := range positions {
+		for _, rec := range w.log[p.TopicPartition] {
+			if rec.Offset < p.NextOffset {
+				n++
 			}
 		}
 	}
+	return n
 }
 
 func TestNothingYet(t *testing.T) {

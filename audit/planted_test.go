@@ -205,10 +205,10 @@ func faults() []planted {
 		{"row of a model edited", func(w *world) func() { return edit(w, "sales", "_topic = 'x'", "true") }, storeF, storeF},
 		{"entity row edited", func(w *world) func() {
 			first := w.installed(0)
-			return edit(w, "orders", "_headers = 'x'", "_period = "+first)
+			return edit(w, "orders", "_topic = 'x'", "_period = "+first)
 		}, storeF, storeF},
 		{"entity row edited that is not installed", func(w *world) func() {
-			return edit(w, "orders", "_headers = 'x'", "_period > "+w.installed(-1))
+			return edit(w, "orders", "_topic = 'x'", "_period > "+w.installed(-1))
 		}, "", storeF},
 		{"reject deleted", func(w *world) func() {
 			name := w.table("rejects")

@@ -141,7 +141,7 @@ func (e *entity) linkSQL(onePeriod bool) string {
 	case m.Keep == "first":
 		pick = "SELECT arg_min(rowid, _offset), NULL, true FROM %s GROUP BY %s"
 	case !onePeriod:
-		pick = `SELECT id, lead(_period) OVER w, row_number() OVER w = 1 FROM (SELECT arg_max(rowid, _offset) AS id, _period, %[2]s FROM %[1]s GROUP BY ALL)
+		pick = `SELECT _link, lead(_period) OVER w, row_number() OVER w = 1 FROM (SELECT arg_max(rowid, _offset) AS _link, _period, %[2]s FROM %[1]s GROUP BY ALL)
 			WINDOW w AS (PARTITION BY %[2]s ORDER BY _period)`
 	}
 	return "INSERT INTO " + e.links + " " + fmt.Sprintf(pick, accepted, keys)

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -74,5 +75,30 @@ func TestPage(t *testing.T) {
 	}
 	if moved := get(mux, "/docs/"); moved.Code != http.StatusMovedPermanently || moved.Header().Get("Location") != "/docs" {
 		t.Errorf("/docs/ is answered with %d to %s", moved.Code, moved.Header().Get("Location"))
+	}
+}
+
+// TestTheDocumentMayChange: also after it was asked for, and while it is.
+func TestTheDocumentMayChange(t *testing.T) {
+	mux := http.NewServeMux()
+	docs := apidocs.New(mux, "T", "1")
+	ask := func() string { return get(mux, "/openapi.json").Body.String() }
+	add := func(about string) {
+		docs.Change(func(doc *huma.OpenAPI) {
+			doc.AddOperation(&huma.Operation{Method: "GET", Path: "/x", OperationID: "x", Description: about})
+		})
+	}
+	add("the first")
+	if got := ask(); !strings.Contains(got, "the first") {
+		t.Error(got)
+	}
+	var asking sync.WaitGroup
+	for range 4 {
+		asking.Go(func() { ask() })
+	}
+	add("the second")
+	asking.Wait()
+	if got := ask(); !strings.Contains(got, "the second") || strings.Contains(got, "the first") {
+		t.Error(got)
 	}
 }

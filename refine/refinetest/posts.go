@@ -146,7 +146,7 @@ const Hour = pinflow.PeriodLength(3600e9)
 type Log map[pinflow.TopicPartition][]pinflow.Record
 
 // NewLog makes n records for the sources of a case: mostly in the home partition of the source's key, else in any; offsets with
-// gaps, append times that pass over several periods and step back now and then, keys and headers of any bytes.
+// gaps, append times that pass over several periods and step back now and then, keys and headers of any bytes, some sent again.
 func NewLog(c *Case, r *rand.Rand, n int) Log {
 	log := Log{}
 	homes := map[string]func([]byte) int32{}
@@ -175,6 +175,10 @@ func NewLog(c *Case, r *rand.Rand, n int) Log {
 		}
 		if r.IntN(3) == 0 {
 			record.Headers = append(record.Headers, pinflow.Header{Key: pick(r, pipelinetest.IdempotencyKey, "idempotency-key"), Value: fmt.Append(nil, "r", r.IntN(n/10+1))})
+		}
+		if k := len(log[tp]); k > 0 && r.IntN(10) == 0 { // sent again
+			again := log[tp][r.IntN(k)]
+			record.Key, record.Value, record.Headers = again.Key, again.Value, again.Headers
 		}
 		log[tp] = append(log[tp], record)
 	}

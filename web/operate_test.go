@@ -279,6 +279,9 @@ func TestAnotherPlanIsServed(t *testing.T) {
 	if _, _, body := s.get(t, "/"); !strings.Contains(body, "new_cars") || strings.Contains(body, `data-metric="totals"`) {
 		t.Error("the page shows the old metrics")
 	}
+	if text, err := json.Marshal(s.api.OpenAPI()); err != nil || strings.Contains(string(text), `"totals"`) || !strings.Contains(string(text), `"new_cars"`) {
+		t.Errorf("the document tells of the old metrics: %v", err)
+	}
 	events(bufio.NewReader(s.open(t, t.Context(), "/api/metrics/new_cars/events", "").Body), func(e event) bool {
 		if e.name != "snapshot" {
 			t.Errorf("then came %+v", e)

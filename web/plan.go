@@ -1,6 +1,8 @@
 package web
 
 import (
+	"net/http"
+
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/pinflow/pinflow"
 )
@@ -21,6 +23,20 @@ type documented interface {
 	Change(f func(*huma.OpenAPI))
 }
 
+// forget takes an operation's earlier version out of the document.
+func forget(doc *huma.OpenAPI, o *huma.Operation) {
+	item := doc.Paths[o.Path]
+	if item == nil {
+		return
+	}
+	switch o.Method {
+	case http.MethodGet:
+		item.Get = nil
+	case http.MethodPost:
+		item.Post = nil
+	}
+}
+
 // describe writes the routes into the document, if there is one.
 func (s *Web) describe() {
 	if s.api == nil {
@@ -28,7 +44,9 @@ func (s *Web) describe() {
 	}
 	write := func(doc *huma.OpenAPI) {
 		for _, op := range s.operations() {
-			doc.AddOperation(op.describe(doc.Components.Schemas))
+			o := op.describe(doc.Components.Schemas)
+			forget(doc, o)
+			doc.AddOperation(o)
 		}
 	}
 	if d, ok := s.api.(documented); ok {

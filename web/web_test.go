@@ -38,13 +38,18 @@ func serve(t testing.TB, rows int, change func(*Options)) *served {
 		t.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	api := humago.New(http.NewServeMux(), huma.DefaultConfig("test", "1"))
+	api := changeable{humago.New(http.NewServeMux(), huma.DefaultConfig("test", "1"))}
 	w.Register(mux, api)
 	mux.Handle("/", problem.NotFound(mux))
 	srv := httptest.NewServer(mux)
 	t.Cleanup(func() { w.Close(); srv.Close() })
 	return &served{w, store, srv.URL, api}
 }
+
+// changeable is an API whose document may change.
+type changeable struct{ huma.API }
+
+func (c changeable) Change(f func(*huma.OpenAPI)) { f(c.OpenAPI()) }
 
 // get returns status, header and body.
 func (s *served) get(t testing.TB, path string) (int, http.Header, string) {

@@ -1,11 +1,14 @@
 package audit_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 
 	"github.com/pinflow/pinflow"
 	"github.com/pinflow/pinflow/audit"
+	"github.com/pinflow/pinflow/lake"
+	"github.com/pinflow/pinflow/refine/refinetest"
 )
 
 // whole makes a world in which everything has happened as it should.
@@ -114,4 +117,51 @@ func found(r *pinflow.AuditReport, kind string) bool {
 		}
 	}
 	return false
+}
+
+// growing is a journal and a lake that go on while they are looked at.
+type growing struct {
+	*journal
+	grow func()
+}
+
+func (g *growing) Topic(ctx context.Context, topic string) (pinflow.Topic, error) {
+	t, err := g.journal.Topic(ctx, topic)
+	g.grow()
+	return t, err
+}
+
+func TestTheLakeGoesOnMeanwhile(t *testing.T) {
+	w := newWorld(t, 5, 1, 200)
+	whole := w.log
+	w.log = refinetest.Log{}
+	for tp, records := range whole {
+		w.log[tp] = records[:len(records)/2]
+	}
+	w.journal.log = w.log
+	w.fill(1)
+	w.live(1)
+	grown := false
+	g := &growing{w.journal, func() {
+		if !grown {
+			grown = true
+			w.journal.log = whole
+			for _, tp := range whole.Partitions() {
+				last := w.log[tp][len(w.log[tp])-1]
+				rest := whole[tp][len(w.log[tp]):]
+				period := pinflow.NoPeriod
+				for i := range w.log[tp] {
+					period = length.Of(w.log[tp][i].Timestamp, period)
+				}
+				n := 1
+				for n < len(rest) && length.Of(rest[n].Timestamp, length.Of(rest[0].Timestamp, period)) == length.Of(rest[0].Timestamp, period) {
+					n++
+				}
+				w.put(lake.Object{TopicPartition: tp, Period: length.Of(rest[0].Timestamp, period), Start: last.Offset + 1}, rest[:n])
+			}
+		}
+	}}
+	if r := w.audit(audit.Request{}, func(o *audit.Options) { o.Journal = g }); !r.OK || !grown {
+		t.Error(describe(r))
+	}
 }

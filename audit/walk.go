@@ -104,8 +104,7 @@ func (r *run) walk(ctx context.Context, tp pinflow.TopicPartition, b *pinflow.Pa
 	if err := w.periods.finish(); err != nil {
 		return err
 	}
-	w.ends(b)
-	return ctx.Err()
+	return w.ends(ctx, b)
 }
 
 // merge goes through the records of both in the order of their offsets.
@@ -202,20 +201,28 @@ func (w *walker) count(l *pinflow.Line, inLake, inLog bool) error {
 }
 
 // ends compares where journal, lake and store end.
-func (w *walker) ends(b *pinflow.PartitionBounds) {
+func (w *walker) ends(ctx context.Context, b *pinflow.PartitionBounds) error {
 	end := w.objects.end
 	if b == nil {
 		if w.position > end {
 			w.note(fmt.Sprintf("%s: the records from %d to %d are not in the lake and were not looked at.", w.TopicPartition, end, w.position-1))
 		}
-		return
+		return ctx.Err()
+	}
+	start := b.Start // not as it is now: what the lake has got since may be deleted by now
+	now, err := w.bounds(ctx, w.Topic)
+	if err != nil {
+		return err
+	}
+	if n := now[w.Partition]; n != nil {
+		b = n
 	}
 	if most := max(end, w.position); b.End < most {
 		w.findings.add(pinflow.Finding{Kind: pinflow.FindJournal, Where: w.TopicPartition.String(), What: "the journal ends before what was made of it",
 			Expected: fmt.Sprintf("an end of %d or more", most), Found: fmt.Sprint(b.End), Do: "The journal has lost records, or is another one: see its broker."})
 	}
-	if b.Start > end && end > 0 {
-		w.findings.at(w.TopicPartition, end, b.Start, pinflow.Finding{Kind: pinflow.FindLake, What: "neither the lake nor the journal has the record", Do: restoreLake})
+	if start > end && end > 0 {
+		w.findings.at(w.TopicPartition, end, start, pinflow.Finding{Kind: pinflow.FindLake, What: "neither the lake nor the journal has the record", Do: restoreLake})
 	}
 	if b.End > end {
 		w.note(fmt.Sprintf("%s: the lake ends at %d, %d records behind the journal.", w.TopicPartition, end, b.End-end))
@@ -223,4 +230,5 @@ func (w *walker) ends(b *pinflow.PartitionBounds) {
 	if most := max(end, b.End); most > w.position {
 		w.note(fmt.Sprintf("%s: the store has counted up to %d, %d records are to come.", w.TopicPartition, w.position, most-w.position))
 	}
+	return ctx.Err()
 }

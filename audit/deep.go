@@ -200,4 +200,3 @@ func (d *deep) sweep() error {
 	}
 	return failed
 }
-

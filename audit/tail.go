@@ -228,4 +228,3 @@ func (t *tail) sealsOfTail(p pinflow.Period, ranges map[pinflow.TopicPartition]*
 	}
 	return seals
 }
-

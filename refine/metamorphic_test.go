@@ -54,7 +54,7 @@ func TestMetamorphic(t *testing.T) {
 					defer w.close()
 					w.live(seed)
 					w.settle()
-					w.check(&compared, &installed)
+					w.check(seed, &compared, &installed)
 				})
 				took.Add(int64(time.Since(began)))
 			})
@@ -123,6 +123,8 @@ func (w *cosmos) live(seed uint64) {
 			w.batch(w.next)
 		case n == 18 && w.next != nil:
 			w.build()
+		case n == 19:
+			w.forget()
 		}
 	}
 	w.mu.Lock()
@@ -194,7 +196,7 @@ func (w *cosmos) settle() {
 }
 
 // check holds what there is at the end to what was appended.
-func (w *cosmos) check(compared, installed *atomic.Int64) {
+func (w *cosmos) check(seed uint64, compared, installed *atomic.Int64) {
 	t, current := w.t, w.first
 	if w.next != nil {
 		current = w.next
@@ -238,6 +240,7 @@ func (w *cosmos) check(compared, installed *atomic.Int64) {
 			}
 		}
 	}
+	w.audit(current, seed%4 == 0)
 	for _, r := range current.Plan.Reports { // all is installed, so they are as of now
 		if strings.Contains(r.SQL, "rejects") {
 			continue // a live reject's payload is as it was posted, the batch's as the lake keeps it

@@ -36,8 +36,8 @@ func TestHomeIsWhereKafkasClientsSendIt(t *testing.T) {
 			}
 		}
 	}
-	zero, _ := homeOf("n", 7, `{"n": 0}`)
-	if got, _ := homeOf("n", 7, `{"n": -0}`); got != zero {
+	zero, _ := homeOf("n", 1000, `{"n": 0}`)
+	if got, _ := homeOf("n", 1000, `{"n": -0}`); got != zero {
 		t.Errorf("the home of -0 is %d, that of 0 %d", got, zero)
 	}
 	for _, v := range []string{`{}`, `{"text": null}`} {

@@ -185,7 +185,7 @@ func NewLog(c *Case, r *rand.Rand, n int) Log {
 	return log
 }
 
-// WithRows returns the case with other rows kept: all, recent or none, of every model without a key.
+// WithRows returns the case with other rows kept: all, recent or none, of every model without a key. With none it has no reports.
 func (c Case) WithRows(t testing.TB, rows string) Case {
 	t.Helper()
 	d := *c.Definition
@@ -194,6 +194,9 @@ func (c Case) WithRows(t testing.TB, rows string) Case {
 		if len(d.Models[i].Key) == 0 {
 			d.Models[i].Rows = rows
 		}
+	}
+	if rows == "none" {
+		d.Reports = nil // what they read must be kept
 	}
 	return Case{c.Name + " with rows " + rows, &d, compile(t, &d), c.Values}
 }

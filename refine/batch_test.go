@@ -152,9 +152,9 @@ func TestKilledAnywhere(t *testing.T) {
 		}
 		y.vault.fail, y.table.fail = func(string) (error, error) { return fail() }, fail
 		y.counter.fail = func() error { before, _ := fail(); return before }
-		y.fill(40, 3)
+		y.fill(100, 3)
 		failures := 0
-		for range 60 {
+		for range 100 {
 			if _, err := y.runner().Run(t.Context(), refine.Request{}, nil); err != nil {
 				failures++
 			}
@@ -397,6 +397,29 @@ func TestDifferenceIsTold(t *testing.T) {
 	if err != nil || !out.Differences {
 		t.Errorf("%+v, %v", out, err)
 	}
+}
+
+// TestDifferenceIsToldAfterDoubt: the install took effect, but the call failed.
+func TestDifferenceIsToldAfterDoubt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		y := newYard(t, unkeyed)
+		y.vault.seal(topic, 1000, 3)
+		y.vault.seal("u", 1000, 0)
+		y.table.progress[tp(0)] = pinflow.Progress{NextOffset: 3}
+		y.table.doubt = true
+		fails := 1
+		y.table.fail = func() (before, after error) {
+			if fails--; fails == 0 {
+				return nil, &pinflow.Error{Kind: pinflow.Unavailable}
+			}
+			return nil, nil
+		}
+		out, err := y.runner().Run(t.Context(), refine.Request{}, nil)
+		if err != nil || !out.Differences || !out.Periods[0].Unchanged {
+			t.Errorf("%+v, %v", out, err)
+		}
+		y.whole()
+	})
 }
 
 // TestSealing: what can be sealed is sealed first; a run that waits goes on until the period is.

@@ -293,6 +293,7 @@ type table struct {
 	progress  map[pinflow.TopicPartition]pinflow.Progress
 	reports   map[string][]string
 	skips     int
+	compared  []pinflow.Comparison
 	again     int
 	things    map[string]string
 	fail      func() (before, after error)
@@ -379,7 +380,14 @@ func (s *table) Install(ctx context.Context, in pinflow.Installation) (*pinflow.
 	if p.Compare && s.doubt {
 		c.Rows, c.Differing = 2, 1
 	}
+	s.compared = append(s.compared, *c)
 	return c, after
+}
+
+func (s *table) Comparisons(context.Context, string) ([]pinflow.Comparison, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.compared), nil
 }
 
 func (s *table) PutReport(ctx context.Context, _, report string, asOf pinflow.Period, rows pinflow.Relation) error {

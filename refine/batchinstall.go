@@ -25,7 +25,7 @@ func (b *batch) install(ctx context.Context, m *made) error {
 	took := b.Clock.Since(began)
 	b.metrics.took("install", took)
 	b.live.note(ctx, b)
-	b.done(m, c, m.took+took)
+	b.done(ctx, m, c, m.took+took)
 	if m.installed && !c.Unchanged {
 		b.replaced = append(b.replaced, m.period)
 	}
@@ -33,12 +33,14 @@ func (b *batch) install(ctx context.Context, m *made) error {
 }
 
 // done tells of a period that is installed.
-func (b *batch) done(m *made, c *pinflow.Comparison, took time.Duration) {
+func (b *batch) done(ctx context.Context, m *made, c *pinflow.Comparison, took time.Duration) {
 	o := PeriodOutcome{Period: m.period, Name: b.PeriodLength.Name(m.period), Records: m.records(), Seconds: took.Seconds(), Reused: m.reused, Unchanged: c.Unchanged}
 	for _, p := range m.manifest.Parts {
 		o.Rows += p.Rows
 	}
-	if !c.Unchanged {
+	if c.Unchanged {
+		o.Comparison = b.recorded(ctx, m.period)
+	} else {
 		o.Comparison = c
 		b.metrics.installed(m.period, o.Records, c)
 	}
@@ -52,6 +54,27 @@ func (b *batch) done(m *made, c *pinflow.Comparison, took time.Duration) {
 	default:
 		b.Log.Info("batch: period installed", "period", o.Name, "records", o.Records, "compared", c.Rows, "not_compared", c.Why, "seconds", o.Seconds)
 	}
+}
+
+// recorded returns what was recorded when a period was installed, by somebody else or by a call that only seemed to fail; nil
+// if the store does not tell.
+func (b *batch) recorded(ctx context.Context, p pinflow.Period) (last *pinflow.Comparison) {
+	s, ok := b.Store.(interface {
+		Comparisons(ctx context.Context, generation string) ([]pinflow.Comparison, error)
+	})
+	if !ok {
+		return nil
+	}
+	all, err := s.Comparisons(ctx, b.Plan.Generation)
+	if err != nil {
+		b.Log.Warn("batch: could not read what was recorded", "error", err)
+	}
+	for i := range all {
+		if all[i].Period == p {
+			last = &all[i]
+		}
+	}
+	return last
 }
 
 // installOne installs a period, again if the store is not available for a moment.

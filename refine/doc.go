@@ -22,6 +22,7 @@
 //	batchseal     what can be sealed is sealed, and waited for
 //	batchchoose   which periods a run is for
 //	batchrefine   from records to the lake's derived files, some periods at a time
+//	batchreuse    what a killed run has put there is taken up again
 //	batchinstall  from there into the store, in order
 //	batchreport   reports over the state at a period's end
 //	batchoutcome  how far a run is, and what it did

@@ -21,7 +21,7 @@ import (
 type planted struct {
 	name        string
 	plant       func(w *world) (undo func())
-	plain, deep string // "" if it need not be found
+	plain, deep string // "" if it is not looked for: it need not be found, or takes the same way as another
 }
 
 // change changes a file and returns what restores it. A nil content deletes it.
@@ -80,7 +80,7 @@ func long(w *world, sealed bool) string {
 		}
 		n := 0
 		lines(func(l []string) []string { n = len(l); return l })(content)
-		if n >= 3 && !strings.HasSuffix(file, strconv.Itoa(n)) && hasNext(file) {
+		if n >= 3 && hasNext(file) {
 			return file
 		}
 	}
@@ -88,11 +88,11 @@ func long(w *world, sealed bool) string {
 	return ""
 }
 
-// hasNext tells whether an object of the partition follows in the folder: without it the lake would only end earlier.
+// hasNext tells whether an object of the partition follows: without it the lake would only end earlier.
 func hasNext(file string) bool {
 	partition, _, _ := strings.Cut(filepath.Base(file), "-")
-	all, _ := filepath.Glob(filepath.Join(filepath.Dir(file), partition+"-*.json.gz"))
-	return len(all) > 0 && slices.Max(all) != file
+	all, _ := filepath.Glob(filepath.Join(filepath.Dir(file), "..", "*", partition+"-*.json.gz"))
+	return slices.ContainsFunc(all, func(other string) bool { return filepath.Base(other) > filepath.Base(file) })
 }
 
 func lineAt(i int, f func(string) string) func([]byte) []byte {
@@ -181,21 +181,21 @@ func faults() []planted {
 	}
 	return []planted{
 		{"deleted object", sealed(gone), lakeF, lakeF},
-		{"deleted object, not sealed", open(gone), lakeF, lakeF},
-		{"damaged object", sealed(func(b []byte) []byte { return b[:len(b)/2] }), lakeF, lakeF},
+		{"deleted object, not sealed", open(gone), lakeF, ""},
+		{"damaged object", sealed(func(b []byte) []byte { return b[:len(b)/2] }), lakeF, ""},
 		{"doubled line", sealed(double), lakeF, lakeF},
-		{"doubled line, not sealed", open(double), lakeF, lakeF},
+		{"doubled line, not sealed", open(double), lakeF, ""},
 		{"deleted line", sealed(missing), lakeF, lakeF},
-		{"deleted line, not sealed", open(missing), lakeF, lakeF},
-		{"edited line", sealed(edited), lakeF, lakeF},
+		{"deleted line, not sealed", open(missing), lakeF, ""},
+		{"edited line", sealed(edited), lakeF, ""},
 		{"edited line, not sealed", open(edited), lakeF, lakeF},
 		{"_SUCCESS missing", success(gone), sealF, sealF},
 		{"_SUCCESS with another count", success(func(b []byte) []byte { return bytes.Replace(b, []byte(`"records":`), []byte(`"records":1`), 1) }), sealF, sealF},
 		{"clean file changed", func(w *world) func() {
 			return rewrite(w, w.files("gen=*/clean/sales/*/*.parquet")[0], "_offset + 1 AS _offset")
 		}, derivedF, derivedF},
-		{"part deleted", func(w *world) func() { return change(w, w.files("gen=*/metrics/*/*/*.parquet")[0], gone) }, derivedF, derivedF},
-		{"manifest missing", func(w *world) func() { return change(w, w.files("gen=*/_periods/*.json")[0], gone) }, derivedF, derivedF},
+		{"part deleted", func(w *world) func() { return change(w, w.files("gen=*/metrics/*/*/*.parquet")[0], gone) }, derivedF, ""},
+		{"manifest missing", func(w *world) func() { return change(w, w.files("gen=*/_periods/*.json")[0], gone) }, derivedF, ""},
 		{"manifest with another checksum", func(w *world) func() {
 			return change(w, w.files("gen=*/_periods/*.json")[0], func(b []byte) []byte {
 				return bytes.Replace(b, []byte(`"sha256":"`), []byte(`"sha256":"0000`), 1)
@@ -243,8 +243,11 @@ func TestPlantedFaultsAreFound(t *testing.T) {
 			if deep {
 				want = f.deep
 			}
+			if want == "" {
+				continue
+			}
 			r := w.audit(audit.Request{Deep: deep}, nil)
-			if want != "" && (r.OK || !found(r, want)) {
+			if r.OK || !found(r, want) {
 				t.Errorf("%s, deep %v: no finding of kind %s:\n%s", f.name, deep, want, describe(r))
 			}
 		}

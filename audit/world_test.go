@@ -97,7 +97,7 @@ func (w *world) fill(share float64) {
 		start, floor := int64(0), pinflow.NoPeriod
 		for len(records) > 0 {
 			period := length.Of(records[0].Timestamp, floor)
-			n, most := 0, 1+w.r.IntN(60)
+			n, most := 0, 1+w.r.IntN(9)
 			for n < len(records) && n < most && length.Of(records[n].Timestamp, period) == period {
 				n++
 			}

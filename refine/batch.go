@@ -148,6 +148,9 @@ func (r *Runner) Sweep(ctx context.Context) error {
 
 func (r *Runner) sweep(ctx context.Context) error {
 	for len(r.replaced) > 0 {
+		if err := r.mendPeriod(ctx, r.replaced[0]); err != nil { // what the store reads must stay
+			return err
+		}
 		if err := r.Derived.Sweep(ctx, r.Plan.Generation, r.replaced[0]); err != nil {
 			return err
 		}

@@ -203,10 +203,13 @@ func (b *batch) choose(ctx context.Context, q Request, whole bool) ([]job, error
 	return chosen, nil
 }
 
-// installed tells which periods are.
+// installed tells which periods are, and mends the newest.
 func (b *batch) installed(ctx context.Context) (map[pinflow.Period]bool, error) {
 	all, err := b.Store.Installed(ctx, b.Plan.Generation)
 	if err != nil {
+		return nil, err
+	}
+	if err := b.mend(ctx, all); err != nil {
 		return nil, err
 	}
 	in := make(map[pinflow.Period]bool, len(all))

@@ -476,6 +476,20 @@ func (y *yard) whole() {
 	if len(y.options.Plan.Tables) > 1 && !maps.Equal(y.table.things, state) {
 		y.t.Errorf("entities %v, want %v", y.table.things, state)
 	}
+	for _, in := range y.table.installed {
+		var from, named []string
+		for _, p := range in.Parts {
+			from = append(from, p.Name)
+		}
+		for _, p := range y.vault.manifests[in.Period].Parts {
+			if p.Kind != pinflow.ReportPart {
+				named = append(named, p.Name)
+			}
+		}
+		if !slices.Equal(from, named) {
+			y.t.Errorf("%d was installed from %v, its manifest names %v", in.Period, from, named)
+		}
+	}
 	left, err := os.ReadDir(y.options.Scratch)
 	if err != nil || len(left) > 0 {
 		y.t.Errorf("scratch holds %v, %v", left, err)

@@ -26,7 +26,10 @@ func (b *batch) install(ctx context.Context, m *made) error {
 	b.metrics.took("install", took)
 	b.live.note(ctx, b)
 	b.done(ctx, m, c, m.took+took)
-	if m.installed && !c.Unchanged {
+	if c.Unchanged { // what was put into the lake is not what was installed
+		return b.mendPeriod(ctx, m.period)
+	}
+	if m.installed {
 		b.replaced = append(b.replaced, m.period)
 	}
 	return nil

@@ -161,7 +161,7 @@ func (b *batch) refineOne(ctx context.Context, j *job, before map[string][]pinfl
 func (b *batch) manifest(j *job, refined *pinflow.Refined, before map[string][]pinflow.Part) pinflow.Manifest {
 	m := pinflow.Manifest{Generation: b.Plan.Generation, Period: j.period, Seals: withoutObjects(j.seals), Parts: refined.Parts, Counts: refined.Counts, Folders: b.folders()}
 	for table, parts := range before {
-		if !slices.ContainsFunc(refined.Parts, func(p pinflow.Part) bool { return p.Kind == pinflow.SnapshotPart && p.Of == table }) {
+		if !hasSnapshot(refined.Parts, table) {
 			if m.Before == nil {
 				m.Before = map[string][]pinflow.Part{}
 			}

@@ -130,9 +130,6 @@ func (r *Runner) state(ctx context.Context, installed []pinflow.Installed) (s pi
 
 // addTo adds a period's parts to the state before. A snapshot stands for all changes up to it.
 func addTo(s *pinflow.State, parts []pinflow.Part) {
-	whole := func(table string) bool {
-		return slices.ContainsFunc(parts, func(p pinflow.Part) bool { return p.Kind == pinflow.SnapshotPart && p.Of == table })
-	}
 	fresh := map[string]bool{}
 	for _, p := range parts {
 		switch p.Kind {
@@ -143,7 +140,7 @@ func addTo(s *pinflow.State, parts []pinflow.Part) {
 		case pinflow.RejectPart:
 			s.Rejects = append(s.Rejects, p)
 		case pinflow.LatestPart:
-			if !whole(p.Of) {
+			if !hasSnapshot(parts, p.Of) {
 				s.Latest[p.Of] = append(s.Latest[p.Of], p)
 			}
 		case pinflow.SnapshotPart:

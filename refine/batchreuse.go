@@ -44,8 +44,7 @@ func sameSeals(a, b []pinflow.Seal) bool {
 // sameState tells whether a manifest follows from a state. One with a snapshot names no files of the state before.
 func sameState(m *pinflow.Manifest, before map[string][]pinflow.Part) bool {
 	for table, parts := range before {
-		whole := slices.ContainsFunc(m.Parts, func(p pinflow.Part) bool { return p.Kind == pinflow.SnapshotPart && p.Of == table })
-		if whole || !slices.EqualFunc(m.Before[table], parts, func(a, b pinflow.Part) bool { return a.Name == b.Name && a.SHA256 == b.SHA256 }) {
+		if hasSnapshot(m.Parts, table) || !slices.EqualFunc(m.Before[table], parts, func(a, b pinflow.Part) bool { return a.Name == b.Name && a.SHA256 == b.SHA256 }) {
 			return false
 		}
 	}

@@ -29,7 +29,8 @@ type cosmos struct {
 	mu      sync.Mutex // of r, log, calm
 	r       *rand.Rand
 	calm    bool
-	faults  int // one in so many calls fails
+	beyond  bool // the broker's clock steps back by more than the grace
+	faults  int  // one in so many calls fails
 	first   *lineage
 	next    *lineage // which takes over on the way, nil for none
 	ready   []pinflow.Record
@@ -175,7 +176,7 @@ func (w *cosmos) fault() (before, after error) {
 	return nil, err
 }
 
-// append appends some records, of which some were appended before, at what the broker's clock shows: it steps back by less than the grace.
+// append appends some records, of which some were appended before, at what the broker's clock shows: it steps back, mostly by less than the grace.
 func (w *cosmos) append(n int) {
 	for range min(n, len(w.ready)) {
 		r := w.ready[0]
@@ -189,7 +190,11 @@ func (w *cosmos) append(n int) {
 
 func (w *cosmos) appendOne(r pinflow.Record) {
 	tp := r.Position().TopicPartition
-	r.Timestamp = time.Now().UnixMilli() - int64(w.intN(int(w.grace.Milliseconds())))
+	back := int(w.grace.Milliseconds())
+	if w.beyond && w.intN(8) == 0 {
+		back += 2 * int(time.Duration(w.length).Milliseconds())
+	}
+	r.Timestamp = time.Now().UnixMilli() - int64(w.intN(back))
 	if w.intN(30) == 0 {
 		w.broker.Skip(tp)
 	}
@@ -395,19 +400,6 @@ func (w *cosmos) ends() map[pinflow.TopicPartition]int64 {
 		ends[tp] = log[len(log)-1].Offset + 1
 	}
 	return ends
-}
-
-// newest is the log period of the last record of all.
-func (w *cosmos) newest() pinflow.Period {
-	last := pinflow.NoPeriod
-	for _, log := range w.log {
-		floor := pinflow.NoPeriod
-		for i := range log {
-			floor = w.length.Of(log[i].Timestamp, floor)
-		}
-		last = max(last, floor)
-	}
-	return last
 }
 
 // eventually waits until f is true.

@@ -1,0 +1,100 @@
+package refine
+
+import (
+	"context"
+	"slices"
+
+	"github.com/pinflow/pinflow"
+)
+
+// mended is how many of the newest installed periods are looked at before a run.
+const mended = 8
+
+// mend lets the manifests of the newest installed periods name the files from which they were installed, which the store knows. They may name
+// others of the same rows: those of a run that worked on the period at the same time, or was given up and put its manifest late.
+func (r *Runner) mend(ctx context.Context, installed []pinflow.Installed) error {
+	for _, in := range installed[max(0, len(installed)-mended):] {
+		if err := r.mendOne(ctx, in); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mendPeriod does so for one period.
+func (r *Runner) mendPeriod(ctx context.Context, p pinflow.Period) error {
+	installed, err := r.Store.Installed(ctx, r.Plan.Generation)
+	if err != nil {
+		return err
+	}
+	for _, in := range installed {
+		if in.Period == p {
+			return r.mendOne(ctx, in)
+		}
+	}
+	return nil
+}
+
+func (r *Runner) mendOne(ctx context.Context, in pinflow.Installed) error {
+	m, err := r.Derived.Manifest(ctx, r.Plan.Generation, in.Period)
+	if err != nil {
+		if pinflow.KindOf(err) == pinflow.NotFound {
+			return nil // who needs it says what to do
+		}
+		return err
+	}
+	parts := slices.Clone(in.Parts)
+	for i := range parts {
+		parts[i].File = ""
+	}
+	for _, p := range m.Parts {
+		if p.Kind == pinflow.ReportPart { // they come later
+			parts = append(parts, p)
+		}
+	}
+	if sameParts(parts, m.Parts) {
+		return nil
+	}
+	m.Parts = parts
+	if m.Before, err = r.before(ctx, &m, in.Ranges); err != nil {
+		return err
+	}
+	r.Log.Info("batch: a manifest named other files than those from which the period was installed", "period", r.PeriodLength.Name(in.Period))
+	_, err = r.Derived.Put(ctx, m)
+	return err
+}
+
+func sameParts(a, b []pinflow.Part) bool {
+	names := func(parts []pinflow.Part) []string {
+		all := make([]string, len(parts))
+		for i, p := range parts {
+			all[i] = p.Name
+		}
+		slices.Sort(all)
+		return all
+	}
+	return slices.Equal(names(a), names(b))
+}
+
+// before is the state before a manifest's period of the tables that it has no snapshot of.
+func (r *Runner) before(ctx context.Context, m *pinflow.Manifest, ranges []pinflow.InstalledRange) (map[string][]pinflow.Part, error) {
+	if !r.keyed || !slices.ContainsFunc(ranges, func(i pinflow.InstalledRange) bool { return i.Start > 0 }) {
+		return nil, nil
+	}
+	last, err := r.Derived.Manifest(ctx, r.Plan.Generation, m.Period-r.PeriodLength.Next(0))
+	if err != nil {
+		return nil, err
+	}
+	state := map[string][]pinflow.Part{}
+	for i := range r.Plan.Tables {
+		if t := &r.Plan.Tables[i]; t.Kind == pinflow.Entities && !hasSnapshot(m.Parts, t.Name) {
+			state[t.Name] = last.StateOf(t.Name)
+		}
+	}
+	return state, nil
+}
+
+// hasSnapshot tells whether parts have the whole state of a table.
+func hasSnapshot(parts []pinflow.Part, table string) bool {
+	return slices.ContainsFunc(parts, func(p pinflow.Part) bool { return p.Kind == pinflow.SnapshotPart && p.Of == table })
+}

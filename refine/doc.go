@@ -24,6 +24,7 @@
 //	batchrefine   from records to the lake's derived files, some periods at a time
 //	batchreuse    what a killed run has put there is taken up again
 //	batchinstall  from there into the store, in order
+//	batchmend     manifests name what was installed
 //	batchreport   reports over the state at a period's end
 //	batchoutcome  how far a run is, and what it did
 //	batchscratch  a folder for what is being made

@@ -10,7 +10,11 @@
 //	batch     the records of a batch by their number
 //	source    the table function that yields a source's records
 //	vector    how Go writes a vector of DuckDB, text above all
+//	home      in which partition the records of a key belong
+//	cleaning  models whose rows are the same are cleaned once
 //	clean     cleaning, and what becomes of records for which it fails
 //	partials  the metrics' partials over the clean rows
+//	entity    which rows of a batch count in a model with a key, and what its metrics change by
+//	held      the rows that the store holds of these keys
 //	rejects   the rows of what was rejected
 package duckdb

@@ -77,6 +77,7 @@ func (b *bench) addPartials(ctx context.Context, m *model) error {
 
 // add computes a partial into its table, which is empty, on a connection that knows the model by its name.
 func (p *partial) add(ctx context.Context, conn *sql.Conn) error {
+	p.used = true // whatever happens
 	done, err := conn.ExecContext(ctx, "INSERT INTO "+p.table+" "+p.SQL)
 	if err != nil {
 		return err

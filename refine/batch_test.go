@@ -199,6 +199,29 @@ func TestRefinedOnce(t *testing.T) {
 	})
 }
 
+// TestStateMadeAnew: what was made of a period before the one before it was made anew is not taken.
+func TestStateMadeAnew(t *testing.T) {
+	y := newYard(t, keyed())
+	y.fill(2, 13)
+	if _, err := y.runner().Run(t.Context(), refine.Request{Period: at(1000)}, nil); err != nil {
+		t.Fatal(err)
+	}
+	down := errors.New("down")
+	y.table.fail = func() (error, error) { return down, nil }
+	if _, err := y.runner().Run(t.Context(), refine.Request{Period: at(2000)}, nil); !errors.Is(err, down) {
+		t.Fatal(err)
+	}
+	y.table.fail = func() (error, error) { return nil, nil }
+	if _, err := y.runner().Run(t.Context(), refine.Request{Period: at(1000), Rerun: true}, nil); err != nil {
+		t.Fatal(err)
+	}
+	out, err := y.runner().Run(t.Context(), refine.Request{}, nil)
+	if err != nil || len(out.Periods) != 1 || out.Periods[0].Reused {
+		t.Errorf("%+v, %v", out, err)
+	}
+	y.whole()
+}
+
 // TestDiskFull: nothing is half installed, the error says so, and the next run goes on.
 func TestDiskFull(t *testing.T) {
 	both(t, func(t *testing.T, y *yard) {

@@ -53,8 +53,10 @@ func TestMetamorphic(t *testing.T) {
 					w := newCosmos(t, seed, &cases[which], next, 120)
 					w.beyond = seed%11 == 6
 					defer w.close()
+					stop := w.watch()
 					w.live(seed)
 					w.settle()
+					stop()
 					w.check(seed, &compared, &installed)
 				})
 				took.Add(int64(time.Since(began)))

@@ -391,6 +391,41 @@ func (w *cosmos) forget() {
 	}
 }
 
+// watch sees to it that readers never see fewer records than before, until what it returns is called.
+func (w *cosmos) watch() (stop func()) {
+	ctx, cancel := context.WithCancel(w.t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		seen := map[pinflow.TopicPartition]pinflow.Progress{}
+		for {
+			changed := w.store.Changes()
+			at, err := w.store.Positions(ctx)
+			if ctx.Err() != nil {
+				return
+			}
+			if err != nil {
+				w.t.Errorf("read positions: %v", err)
+			}
+			for tp, before := range seen {
+				if at[tp].NextOffset < before.NextOffset {
+					w.t.Errorf("readers saw %s as of %d, and then as of %d", tp, before.NextOffset, at[tp].NextOffset)
+				}
+			}
+			seen = at
+			select {
+			case <-changed:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
 // ends are the offsets behind the last records.
 func (w *cosmos) ends() map[pinflow.TopicPartition]int64 {
 	w.mu.Lock()

@@ -78,12 +78,15 @@ func (w *world) append(n int) {
 func (w *world) retain() {
 	for p := range len(w.journal.log) {
 		w.journal.mu.Lock()
-		end, start := w.journal.end(tp(p)), w.journal.start[tp(p)]
+		log, start := w.journal.log[tp(p)], w.journal.start[tp(p)]
 		w.journal.mu.Unlock()
-		lake := w.lake.end[tp(p)]
-		lake += int64(w.intN(int(end-lake) + 1))
-		w.lake.put(tp(p), lake)
-		w.journal.delete(tp(p), start+int64(w.intN(3)/2*w.intN(int(lake-start)+1)))
+		has := w.indexOf(tp(p), w.lake.end[tp(p)])
+		if has += w.intN(len(log) - has + 1); has == 0 {
+			continue
+		}
+		end := log[has-1].Offset + 1 // it ends behind a record
+		w.lake.put(tp(p), end)
+		w.journal.delete(tp(p), start+int64(w.intN(3)/2*w.intN(int(end-start)+1)))
 	}
 }
 

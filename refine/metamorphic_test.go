@@ -24,6 +24,9 @@ import (
 // PINFLOW_SEED runs one seed, PINFLOW_SEEDS so many.
 func TestMetamorphic(t *testing.T) {
 	cases := append(refinetest.Cases(t), marks(t, "all"))
+	for i := range cases {
+		cases[i] = small(cases[i])
+	}
 	later := make([]refinetest.Case, len(cases))
 	for i := range cases {
 		later[i] = changed(t, cases[i])
@@ -45,7 +48,10 @@ func TestMetamorphic(t *testing.T) {
 				t.Parallel()
 				began := time.Now()
 				synctest.Test(t, func(t *testing.T) {
-					which := []int{1, 3, 3, 3, 3, 0, 3, 3, 3, 3}[seed%10]
+					which := 3
+					if large, ok := map[uint64]int{0: 1, 10: 0, 15: 2}[seed%20]; ok {
+						which = large
+					}
 					var next *refinetest.Case
 					if seed%3 == 1 {
 						next = &later[which]
@@ -120,9 +126,9 @@ func (w *cosmos) live(seed uint64) {
 			workers = slices.Delete(workers, i, i+1)
 		case n == 9:
 			w.first.journal.rebalance(w.t.Context(), rand.New(rand.NewPCG(uint64(w.intN(1<<30)), 1)), true)
-		case n < 16:
+		case n < 14:
 			w.batch(w.first)
-		case n < 18 && w.next != nil:
+		case n < 16 && w.next != nil:
 			w.batch(w.next)
 		case n == 18 && w.next != nil:
 			w.build()
@@ -248,7 +254,9 @@ func (w *cosmos) check(seed uint64, compared, installed *atomic.Int64) {
 			}
 		}
 	}
-	w.audit(current, seed%4 == 0)
+	if seed%2 == 0 {
+		w.audit(current, seed%8 == 0)
+	}
 	// With a clock beyond the grace, what a period counts may differ until the next one is installed; the views are right.
 	for _, r := range current.Plan.Reports { // all is installed, so they are as of now
 		if strings.Contains(r.SQL, "rejects") {

@@ -1,6 +1,7 @@
 package refine_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -53,4 +54,17 @@ func mark(r *rand.Rand, _ string) []byte {
 		return fmt.Appendf(nil, `{"n": %d, "id": "id %d"}`, r.IntN(22)-2, r.IntN(9))
 	}
 	return fmt.Appendf(nil, `{"id": "id %d", "kind": "%s", "n": %d}`, r.IntN(9), pickOf(r, "a", "b", "c"), r.IntN(22)-2)
+}
+
+// small leaves amounts out that are so large that the definition's own SQL, which computes in DOUBLE, is wrong about their differences.
+func small(c refinetest.Case) refinetest.Case {
+	values := c.Values
+	c.Values = func(r *rand.Rand, source string) []byte {
+		for {
+			if v := values(r, source); !bytes.Contains(v, []byte("9999999999999999")) {
+				return v
+			}
+		}
+	}
+	return c
 }

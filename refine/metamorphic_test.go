@@ -104,7 +104,7 @@ func (w *cosmos) live(seed uint64) {
 		writers = slices.Delete(writers, i, i+1)
 	}
 	neverLive := seed%7 == 3
-	steps := 10 + w.intN(16)
+	steps := 8 + w.intN(14)
 	for step := range steps {
 		w.append(w.intN(2 * (len(w.ready)/(steps-step) + 1)))
 		<-time.After(time.Duration(w.intN(int(w.length) * 2 / 3)))

@@ -93,7 +93,7 @@ func (n near) Path(name string) string { return n.files.Path(name) }
 func newCosmos(t *testing.T, seed uint64, c, next *refinetest.Case, records int) *cosmos {
 	w := &cosmos{t: t, r: rand.New(rand.NewPCG(seed, 17)), log: refinetest.Log{}, broker: laketest.NewJournal(seed, 0), dir: t.TempDir()}
 	w.length = pinflow.PeriodLength(pickOf(w.r, 10, 20, 60)) * pinflow.PeriodLength(time.Second)
-	w.grace = pickOf(w.r, 100*time.Millisecond, time.Second, 7*time.Second, 25*time.Second)
+	w.grace = pickOf(w.r, 100*time.Millisecond, time.Duration(w.length)/4, time.Duration(w.length), 2*time.Duration(w.length))
 	w.faults = pickOf(w.r, 3, 10, 40)
 	w.objects = &places{&laketest.Memory{}, filepath.Join(w.dir, "lake")}
 	w.raw = lake.NewRaw(w.objects)
@@ -228,7 +228,7 @@ func (w *cosmos) write() (stop func(killed bool)) {
 		topics = append(topics, s.Topic)
 	}
 	o, err := lake.NewWriter(lake.Options{Journal: client, Objects: process, Topics: topics, PeriodLength: w.length, LeaveTimeout: time.Second,
-		FlushAge: time.Duration(1+w.intN(10_000)) * time.Millisecond, FlushCount: w.intN(2) * w.intN(30)})
+		FlushAge: time.Duration(1+w.intN([]int{100, 3000, 10_000}[w.intN(3)])) * time.Millisecond, FlushCount: w.intN(2) * w.intN(30)})
 	if err != nil {
 		w.t.Fatal(err)
 	}

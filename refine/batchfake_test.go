@@ -147,14 +147,13 @@ func (a *vault) Drop(context.Context, string) error { return nil }
 
 // counter is an engine whose metric is which offsets there are, and whose entities are the last offset of each residue.
 type counter struct {
-	mu          sync.Mutex
-	running     int
-	most        int // at a time
-	order       []pinflow.Period
-	fail        func() error
-	pause       time.Duration
-	reports     int
-	leaveBehind bool
+	mu      sync.Mutex
+	running int
+	most    int // at a time
+	order   []pinflow.Period
+	fail    func() error
+	pause   time.Duration
+	reports int
 }
 
 const residues = 5

@@ -138,12 +138,18 @@ func TestBuild(t *testing.T) {
 				if want := map[bool]string{true: "old", false: "g"}[c.fails || c.only]; s.current != want || live != (want == "g") {
 					t.Errorf("%s is current, the new one lives: %v", s.current, live)
 				}
+				synctest.Wait()
 				if c.fails && !s.heldUntil.IsZero() {
 					t.Errorf("the old one is held until %s", s.heldUntil)
 				}
-				before := s.old[tp(0)]
+				stands := func() pinflow.Progress {
+					s.mu.Lock()
+					defer s.mu.Unlock()
+					return s.old[tp(0)]
+				}
+				before := stands()
 				<-time.After(25 * time.Second)
-				if c.fails && c.old < time.Second && s.old[tp(0)] == before {
+				if c.fails && c.old < time.Second && stands() == before {
 					t.Error("the old one stands still")
 				}
 				stopOld()

@@ -43,13 +43,15 @@ func (i *install) comparison(why string) *pinflow.Comparison {
 	return c
 }
 
-// recordComparison gives c its number and notes it for good.
+// nextComparison gives c its number. The caller holds the right to write.
+func nextComparison(ctx context.Context, q querier, c *pinflow.Comparison) error {
+	return q.QueryRowContext(ctx, "SELECT coalesce(max(id), 0) + 1 FROM _pinflow.comparisons").Scan(&c.ID)
+}
+
+// recordComparison notes c for good.
 func recordComparison(ctx context.Context, tx *sql.Tx, c *pinflow.Comparison) error {
 	tables, err := json.Marshal(c.Tables)
 	if err != nil {
-		return err
-	}
-	if err := tx.QueryRowContext(ctx, "SELECT coalesce(max(id), 0) + 1 FROM _pinflow.comparisons").Scan(&c.ID); err != nil {
 		return err
 	}
 	_, err = tx.ExecContext(ctx, "INSERT INTO _pinflow.comparisons VALUES (?, ?, ?, ?, ?, ?, ?, ?, false)",
@@ -89,7 +91,12 @@ func (s *Store) Compare(ctx context.Context, in pinflow.Installation, record boo
 		return nil, err
 	}
 	defer s.unlock()
-	return c, s.write(ctx, i.op, i.name(), func(tx *sql.Tx) error { return recordComparison(ctx, tx, c) })
+	return c, s.write(ctx, i.op, i.name(), func(tx *sql.Tx) error {
+		if err := nextComparison(ctx, tx, c); err != nil {
+			return err
+		}
+		return recordComparison(ctx, tx, c)
+	})
 }
 
 // ready tells why nothing can be compared, "" if it can.

@@ -26,8 +26,8 @@ func (s *Store) checkpointIfLong(ctx context.Context) error {
 	}
 	size := s.walSize()
 	s.metrics.sizes(s.file, size)
-	if size-s.walKept < s.o.WAL {
-		return nil
+	if size-s.walKept < s.o.WAL || s.fills.Load() > 0 && size < tooLong*s.o.WAL {
+		return nil // DuckDB does not checkpoint while another transaction writes
 	}
 	start := time.Now()
 	defer func() { s.metrics.checkpointed(time.Since(start)) }()

@@ -16,14 +16,11 @@ import (
 func (s *Store) Commit(ctx context.Context, d pinflow.Delta) error {
 	const op = "commit"
 	start := time.Now()
-	if err := s.lock(ctx, op); err != nil {
-		return err
-	}
-	defer s.unlock()
-	g, err := s.generation(op, d.Generation)
+	g, unlock, err := s.lockIn(ctx, op, d.Generation)
 	if err != nil {
 		return err
 	}
+	defer unlock()
 	added := map[*table]int64{}
 	err = s.commit(ctx, g, d, added)
 	s.metrics.committed(err, time.Since(start))

@@ -146,10 +146,10 @@ func (i *install) compareTable(ctx context.Context, t *table, st stamp) (*outcom
 	var err error
 	switch t.Kind {
 	case pinflow.Partials:
-		o, err = i.decide(ctx, contest{t.keyNames(), measureNames(t),
+		o, err = i.judge(ctx, contest{t.keyNames(), measureNames(t),
 			"(" + t.mergedSQL(i.s.everywhere(t.whole()), i.ofPeriod()) + ")", "(" + t.mergedSQL(i.rows(t), "") + ")"})
 	case pinflow.Rejects:
-		o, err = i.decide(ctx, contest{t.position(), []string{`"reason"`}, i.liveRows(t), i.rows(t)})
+		o, err = i.judge(ctx, contest{t.position(), []string{`"reason"`}, i.liveRows(t), i.rows(t)})
 	case pinflow.Entities:
 		o, err = i.compareEntities(ctx, t)
 	default:
@@ -196,8 +196,8 @@ func (c *contest) sums(keys []string) string {
 
 const differs = `("_pinflow_n" <> 0 OR "_pinflow_d" <> 0)`
 
-// decide counts the rows and those that differ, and keeps the keys of these.
-func (i *install) decide(ctx context.Context, c contest) (*outcome, error) {
+// judge counts the rows and those that differ, and keeps the keys of these.
+func (i *install) judge(ctx context.Context, c contest) (*outcome, error) {
 	o := &outcome{}
 	sums := c.sums(c.keys)
 	err := i.s.o.Instance.DB.QueryRowContext(ctx, "SELECT count(*), count(*) FILTER ("+differs+") FROM ("+sums+")").Scan(&o.rows, &o.differing)
@@ -244,7 +244,7 @@ func (i *install) compareRows(ctx context.Context, t *table) (*outcome, error) {
 	defer release()
 	within := fmt.Sprintf(`(SELECT r.* FROM %%s AS r SEMI JOIN %s AS b ON r._topic = b._topic AND r._partition = b._partition AND r._offset // %d = b."_pinflow_b")`, buckets, bucket)
 	c.live, c.batch = fmt.Sprintf(within, c.live), fmt.Sprintf(within, c.batch)
-	o, err := i.decide(ctx, c)
+	o, err := i.judge(ctx, c)
 	if err != nil {
 		return nil, err
 	}

@@ -16,8 +16,9 @@ import (
 type generation struct {
 	name     string
 	tables   map[string]*table
-	order    []*table // as in the plan
-	installs int64    // since it was loaded: what was compared before one may not hold after it
+	order    []*table      // as in the plan
+	busy     chan struct{} // holds a token while somebody writes into the generation
+	installs int64         // since it was loaded: what was compared before one may not hold after it
 }
 
 // table is a table of a generation with its rows counted.
@@ -207,7 +208,11 @@ func (s *Store) loadGenerations(ctx context.Context) error {
 	loaded := map[string]*generation{}
 	var current sql.NullString
 	err = duck.EachRow(rows, func(row []any) error {
-		g := &generation{name: row[0].(string), tables: map[string]*table{}}
+		if have := s.generations[row[0].(string)]; have != nil {
+			loaded[have.name] = have
+			return nil
+		}
+		g := &generation{name: row[0].(string), tables: map[string]*table{}, busy: make(chan struct{}, 1)}
 		var tables []pinflow.Table
 		if err := json.Unmarshal([]byte(row[1].(string)), &tables); err != nil {
 			return err
@@ -226,6 +231,9 @@ func (s *Store) loadGenerations(ctx context.Context) error {
 		return failed("read generations", s.file, err)
 	}
 	for _, g := range loaded {
+		if s.generations[g.name] != nil {
+			continue // it is known, and somebody may be in it
+		}
 		for _, t := range g.order {
 			if err := t.count(ctx, s.writer); err != nil {
 				return failed("read generations", s.file, err)

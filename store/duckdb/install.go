@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/pinflow/pinflow"
@@ -139,35 +140,99 @@ func (i *install) release() {
 	}
 }
 
-// put is the transaction of the install. again means that what was compared before does not hold any more.
+// put is the transaction of the install. again means that what was compared before does not hold any more. Its long part, which
+// replaces rows, keeps only those waiting who write into the same generation: others commit meanwhile.
 func (i *install) put(ctx context.Context) (c *pinflow.Comparison, again bool, err error) {
-	if err := i.s.lock(ctx, i.op); err != nil {
+	g, leave, err := i.s.enter(ctx, i.op, i.in.Generation)
+	if err != nil {
 		return nil, false, err
 	}
+	defer leave()
+	i.g = g
+	todo, err := i.decide(ctx)
+	if err != nil || todo.plan.Skip || todo.again {
+		return i.unchanged(), todo.again, err
+	}
+	c = i.comparison(todo.plan.Why)
+	if err := i.fill(ctx, todo, c); err != nil {
+		return nil, false, failed(i.op, i.name(), err)
+	}
+	return c, false, nil
+}
+
+// todo is what an install is to do.
+type todo struct {
+	plan   protocol.InstallPlan
+	again  bool // not yet: what was compared does not hold
+	states map[string]*state
+}
+
+// decide plans under lock. What it finds holds until the generation is left: nobody else writes into it.
+func (i *install) decide(ctx context.Context) (todo, error) {
+	if err := i.s.lock(ctx, i.op); err != nil {
+		return todo{}, err
+	}
 	defer i.s.unlock()
-	start := time.Now()
-	defer func() { i.s.metrics.installLocked(time.Since(start)) }()
+	defer i.locked(time.Now())
 	plan, err := i.plan(ctx)
 	if err != nil || plan.Skip {
-		return i.unchanged(), false, failed(i.op, i.name(), err)
+		return todo{plan: plan}, failed(i.op, i.name(), err)
 	}
 	if !plan.Compare {
 		i.forget()
 	} else if i.compared == nil || i.installs != i.g.installs {
 		i.forget()
-		return nil, true, nil
+		return todo{again: true}, nil
 	} else if err := i.refresh(ctx); err != nil {
-		return nil, false, failed(i.op, i.name(), err)
+		return todo{}, failed(i.op, i.name(), err)
 	}
 	states, err := i.states(ctx)
+	return todo{plan: plan, states: states}, failed(i.op, i.name(), err)
+}
+
+// locked counts the time in which nobody else could write.
+func (i *install) locked(since time.Time) { i.s.metrics.installLocked(time.Since(since)) }
+
+// fill replaces what is not equal, and then, under lock, moves the positions, records the period and commits.
+func (i *install) fill(ctx context.Context, todo todo, c *pinflow.Comparison) error {
+	ctx, cancel := i.s.untilClosed(ctx)
+	defer cancel()
+	i.s.fills.Add(1)
+	filled := sync.OnceFunc(func() { i.s.fills.Add(-1) })
+	defer filled()
+	conn, err := i.s.db.Conn(ctx)
 	if err != nil {
-		return nil, false, failed(i.op, i.name(), err)
+		return err
 	}
-	c = i.comparison(plan.Why)
-	err = i.s.write(ctx, i.op, i.name(), func(tx *sql.Tx) error { return i.apply(ctx, tx, plan, states, c) })
+	defer conn.Close()
+	tx, err := conn.BeginTx(context.WithoutCancel(ctx), nil)
 	if err != nil {
-		return nil, false, err
+		return err
 	}
+	for _, t := range i.g.order {
+		if err := i.replace(ctx, tx, t, todo.states[t.Name]); err != nil {
+			i.s.rollBack(ctx, tx, err)
+			return fmt.Errorf("rows of %s: %w", t.Name, err)
+		}
+	}
+	if err := i.s.lock(ctx, i.op); err != nil {
+		i.s.rollBack(ctx, tx, err)
+		return err
+	}
+	defer i.s.unlock()
+	defer i.locked(time.Now())
+	// The transaction's snapshot is as old as its first statement: what others may have changed since is read beside it.
+	if err = nextComparison(ctx, i.s.writer, c); err == nil {
+		err = i.finish(ctx, tx, todo.plan, c)
+	}
+	if err != nil {
+		i.s.rollBack(ctx, tx, err)
+		return err
+	}
+	if err := tx.Commit(); err != nil {
+		return &unsureError{err}
+	}
+	filled()
 	i.g.installs++
 	for _, t := range i.g.order {
 		if err := t.count(context.WithoutCancel(ctx), i.s.writer); err != nil {
@@ -176,16 +241,11 @@ func (i *install) put(ctx context.Context) (c *pinflow.Comparison, again bool, e
 	}
 	i.s.announce()
 	i.s.maintain(ctx, i.g)
-	return c, false, nil
+	return nil
 }
 
-// apply replaces what is not equal, moves the positions and records the period.
-func (i *install) apply(ctx context.Context, tx *sql.Tx, plan protocol.InstallPlan, states map[string]*state, c *pinflow.Comparison) error {
-	for _, t := range i.g.order {
-		if err := i.replace(ctx, tx, t, states[t.Name]); err != nil {
-			return fmt.Errorf("rows of %s: %w", t.Name, err)
-		}
-	}
+// finish moves the positions and records the period.
+func (i *install) finish(ctx context.Context, tx *sql.Tx, plan protocol.InstallPlan, c *pinflow.Comparison) error {
 	if err := i.move(ctx, tx, plan.Moves); err != nil {
 		return err
 	}

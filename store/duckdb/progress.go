@@ -11,16 +11,14 @@ import (
 // Claim implements pinflow.LiveStore.
 func (s *Store) Claim(ctx context.Context, generation string, start map[pinflow.TopicPartition]int64) (map[pinflow.TopicPartition]pinflow.Progress, error) {
 	const op = "claim partitions"
-	if err := s.lock(ctx, op); err != nil {
+	_, unlock, err := s.lockIn(ctx, op, generation)
+	if err != nil {
 		return nil, err
 	}
-	defer s.unlock()
-	if _, err := s.generation(op, generation); err != nil {
-		return nil, err
-	}
+	defer unlock()
 	claimed := make(map[pinflow.TopicPartition]pinflow.Progress, len(start))
 	made := false
-	err := s.write(ctx, op, "generation "+generation, func(tx *sql.Tx) error {
+	err = s.write(ctx, op, "generation "+generation, func(tx *sql.Tx) error {
 		have, err := progress(ctx, tx, "WHERE generation = ?", generation)
 		if err != nil {
 			return err

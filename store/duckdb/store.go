@@ -66,6 +66,8 @@ type Store struct {
 	closed  chan struct{} // closed by Close
 	reading chan struct{} // a token per query
 	crowd   crowd
+	filling sync.WaitGroup // those who are in a generation
+	fills   atomic.Int64   // transactions that write beside others
 
 	mu      sync.Mutex
 	changed chan struct{} // closed after the next commit
@@ -122,11 +124,15 @@ func (s *Store) open(ctx context.Context) error {
 // stays open.
 func (s *Store) Close() error {
 	s.writing <- struct{}{}
-	defer s.unlock()
 	if s.isClosed() {
+		s.unlock()
 		return nil
 	}
 	close(s.closed)
+	s.unlock() // what is filled beside other writing ends, and then needs the lock to see that it is refused
+	s.filling.Wait()
+	s.writing <- struct{}{}
+	defer s.unlock()
 	for range cap(s.reading) {
 		s.reading <- struct{}{}
 	}
@@ -180,6 +186,16 @@ func (s *Store) lock(ctx context.Context, op string) error {
 
 func (s *Store) unlock() { <-s.writing }
 
+// rollBack ends a transaction that failed for a reason.
+func (s *Store) rollBack(ctx context.Context, tx *sql.Tx, reason error) {
+	if outOfMemory(reason) && s.crowd.disperse(errForMemory) {
+		// A rollback needs memory too, and DuckDB stops for good if there is none.
+		open, _ := s.closeToReaders(ctx, longest)
+		defer open()
+	}
+	_ = tx.Rollback() // what matters is the reason; a rollback cannot leave anything applied
+}
+
 // write runs f in one transaction of the writer's connection, whose right the caller holds. If f or the
 // commit fails nothing of it stays; an unsureError says that the COMMIT failed and may have been carried out all the same.
 func (s *Store) write(ctx context.Context, op, on string, f func(tx *sql.Tx) error) error {
@@ -190,12 +206,7 @@ func (s *Store) write(ctx context.Context, op, on string, f func(tx *sql.Tx) err
 		return failed(op, on, err)
 	}
 	if err := f(tx); err != nil {
-		if outOfMemory(err) && s.crowd.disperse(errForMemory) {
-			// A rollback needs memory too, and DuckDB stops for good if there is none.
-			open, _ := s.closeToReaders(ctx, longest)
-			defer open()
-		}
-		_ = tx.Rollback() // the reason is err; a rollback cannot leave anything applied
+		s.rollBack(ctx, tx, err)
 		return failed(op, on, err)
 	}
 	if err := tx.Commit(); err != nil {

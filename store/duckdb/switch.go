@@ -149,17 +149,18 @@ func (s *Store) exists(op, generation string) error {
 // DropGeneration implements pinflow.GenerationStore.
 func (s *Store) DropGeneration(ctx context.Context, generation string) error {
 	const op = "drop generation"
-	if err := s.lock(ctx, op); err != nil {
+	_, unlock, err := s.lockIn(ctx, op, generation)
+	if pinflow.KindOf(err) == pinflow.Invalid {
+		return &pinflow.Error{Op: op, On: generation, Kind: pinflow.NotFound, Err: errors.New("the store has no such generation")}
+	}
+	if err != nil {
 		return err
 	}
-	defer s.unlock()
-	if err := s.exists(op, generation); err != nil {
-		return err
-	}
+	defer unlock()
 	if generation == s.current {
 		return invalid(op, generation, "Switch to another one first.", errors.New("readers read this one"))
 	}
-	err := s.write(ctx, op, generation, func(tx *sql.Tx) error {
+	err = s.write(ctx, op, generation, func(tx *sql.Tx) error {
 		if _, err := tx.ExecContext(ctx, "DROP SCHEMA "+schemaOf(generation)+" CASCADE"); err != nil {
 			return err
 		}

@@ -2,7 +2,8 @@
 //
 // In the file:
 //
-//	_pinflow            the store's own tables: version, pipeline, current generation; progress per partition
+//	_pinflow            the store's own tables: version, pipeline, current generation, hold; progress per partition; plans;
+//	                    installed periods, comparisons, reports
 //	_gen_<generation>   the tables of a generation
 //	<pipeline>          the stable views, which read the current generation
 //	main                the same views again, so that SQL finds them without naming the pipeline
@@ -12,8 +13,23 @@
 // "T:merged". So a commit costs what it adds, whatever the table holds, and the table stays within
 // a fixed distance of its distinct keys. Who reads T merges its rows, as the plan's views do anyway.
 //
+// A table of recent rows is a view over "T:rows", to which every commit appends, and the files of the periods that are installed.
+//
 // One lock in the process covers all writing: DuckDB lets some conflicting statements through (an upsert beside a
-// delete and insert), so conflicts are never left to it. Readers work on snapshots, and a commit never waits for one.
+// delete and insert), so conflicts are never left to it. Readers work on snapshots, and a commit never waits for one. An install, which
+// can take long, has a second transaction while it replaces rows: only who writes into the same generation waits for that.
+//
+// By concept, a file each:
+//
+//	commit, change      what the live half adds, and lets stand for a key
+//	install, replace    a closed period goes in
+//	compare, sample     live rows beside the batch's
+//	recent              rows that are read from files once their period is installed
+//	switch              generations: taking over, holding, dropping
+//	audit, counts       what was installed and compared, and what there is
+//	report              the rows of reports
+//	fold, checkpoint    tables and log stay small
+//	query, view, syntax reading
 //
 // After a commit, not in it, the write-ahead log is folded into the file once it has grown. DuckDB cannot do that while a
 // query reads an older snapshot: new queries then wait a moment, and one that goes on too long gives way in the end. DuckDB has no

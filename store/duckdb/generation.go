@@ -250,17 +250,3 @@ func (s *Store) Current(ctx context.Context) (string, error) {
 	err := s.db.QueryRowContext(ctx, "SELECT current FROM _pinflow.store").Scan(&current)
 	return current.String, failed("read current generation", s.file, err)
 }
-
-// CheckCurrent returns nil if the store has no generation yet or the given one is current, else an Exists
-// error that says how to go on.
-//
-// Deprecated: a store takes any number of generations; Switch moves readers to another one.
-func (s *Store) CheckCurrent(ctx context.Context, generation string) error {
-	current, err := s.Current(ctx)
-	if err != nil || current == "" || current == generation {
-		return err
-	}
-	return &pinflow.Error{Op: "open store", On: s.file, Kind: pinflow.Exists,
-		Err:  fmt.Errorf("the definition has changed: its generation is %s, the store's metrics are of %s", generation, current),
-		Hint: "Give another --store, which counts what the journal still holds from its start if nothing has been deleted there, or start with the definition that the store was made with."}
-}

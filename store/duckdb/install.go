@@ -252,7 +252,7 @@ func (i *install) finish(ctx context.Context, tx *sql.Tx, plan protocol.InstallP
 	if err := i.record(ctx, tx); err != nil {
 		return err
 	}
-	if err := i.g.showRecent(ctx, tx); err != nil {
+	if err := i.g.showRecent(ctx, tx, i.s.o.File); err != nil {
 		return err
 	}
 	return recordComparison(ctx, tx, c)

@@ -27,12 +27,12 @@ func (t *table) recentView(files []string) string {
 }
 
 // showRecent makes the views of the generation's tables of recent rows anew, over all periods that are installed.
-func (g *generation) showRecent(ctx context.Context, tx *sql.Tx) error {
+func (g *generation) showRecent(ctx context.Context, tx *sql.Tx, fileOf func(pinflow.Part) string) error {
 	for _, t := range g.order {
 		if !t.recentOnly() {
 			continue
 		}
-		files, err := cleanFiles(ctx, tx, g.name, t.Model)
+		files, err := cleanFiles(ctx, tx, g.name, t.Model, fileOf)
 		if err != nil {
 			return err
 		}
@@ -44,7 +44,7 @@ func (g *generation) showRecent(ctx context.Context, tx *sql.Tx) error {
 }
 
 // cleanFiles are the files of a model's accepted rows in the periods that are installed.
-func cleanFiles(ctx context.Context, q querier, generation, model string) ([]string, error) {
+func cleanFiles(ctx context.Context, q querier, generation, model string, fileOf func(pinflow.Part) string) ([]string, error) {
 	rows, err := q.QueryContext(ctx, "SELECT parts FROM _pinflow.installed WHERE generation = ? ORDER BY period", generation)
 	if err != nil {
 		return nil, err
@@ -57,7 +57,7 @@ func cleanFiles(ctx context.Context, q querier, generation, model string) ([]str
 		}
 		for _, p := range parts {
 			if p.Kind == pinflow.CleanPart && p.Of == model && p.Rows > 0 {
-				files = append(files, p.At)
+				files = append(files, fileOf(p.placed()))
 			}
 		}
 		return nil
@@ -71,6 +71,12 @@ type storedPart struct {
 	At string `json:"file,omitempty"`
 }
 
+// placed is the part with the file where it lay when it was installed.
+func (p storedPart) placed() pinflow.Part {
+	p.File = p.At
+	return p.Part
+}
+
 func storeParts(parts []pinflow.Part) []storedPart {
 	stored := make([]storedPart, len(parts))
 	for i, p := range parts {
@@ -82,8 +88,17 @@ func storeParts(parts []pinflow.Part) []storedPart {
 func partsOf(stored []storedPart) []pinflow.Part {
 	parts := make([]pinflow.Part, len(stored))
 	for i, p := range stored {
-		parts[i] = p.Part
-		parts[i].File = p.At
+		parts[i] = p.placed()
 	}
 	return parts
+}
+
+// findFiles has the views read the files where they lie now.
+func (s *Store) findFiles(ctx context.Context, tx *sql.Tx) error {
+	for _, g := range s.generations {
+		if err := g.showRecent(ctx, tx, s.o.File); err != nil {
+			return err
+		}
+	}
+	return nil
 }

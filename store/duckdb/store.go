@@ -20,14 +20,19 @@ type Options struct {
 	Log      *slog.Logger
 	Metrics  prometheus.Registerer // nil for none
 
-	WAL         int64         // bytes of write-ahead log after which it is folded into the file; 0 for 64 MiB
-	Recent      int64         // rows of a table after which they are merged; 0 for 32,768 or an eighth of the merged ones, whichever is more
-	Readers     int           // queries at a time, others wait; 0 for 4
-	Timeout     time.Duration // of a query that names none; 0 for 30 s
-	ResultBytes int64         // of one query's answer, about, in memory; more is TooLarge; 0 for 128 MiB
+	WAL     int64         // bytes of write-ahead log after which it is folded into the file; 0 for 64 MiB
+	Recent  int64         // rows of a table after which they are merged; 0 for 32,768 or an eighth of the merged ones, whichever is more
+	Readers int           // queries at a time, others wait; 0 for 4
+	Timeout time.Duration // of a query that names none; 0 for 30 s
+	// File tells where a part of the lake lies now; nil for where it lay when it was installed. Rows of models that keep recent ones only are read there.
+	File        func(pinflow.Part) string
+	ResultBytes int64 // of one query's answer, about, in memory; more is TooLarge; 0 for 128 MiB
 }
 
 func (o *Options) setDefaults() {
+	if o.File == nil {
+		o.File = func(p pinflow.Part) string { return p.File }
+	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -115,6 +120,9 @@ func (s *Store) open(ctx context.Context) error {
 		return err
 	}
 	if err := s.loadGenerations(ctx); err != nil {
+		return err
+	}
+	if err := s.write(ctx, "open store", s.file, func(tx *sql.Tx) error { return s.findFiles(ctx, tx) }); err != nil {
 		return err
 	}
 	return s.loadHold(ctx)

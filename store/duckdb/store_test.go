@@ -1,6 +1,7 @@
 package duckdb_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -31,26 +32,87 @@ func TestNewerFormatIsRefused(t *testing.T) {
 	}
 }
 
-func TestChangedDefinition(t *testing.T) {
+// TestOlderStore opens a store of the version that knew no batch: what it has counted is there, and its generation has no plan until it is prepared again.
+func TestOlderStore(t *testing.T) {
 	p := newPlace(t, duckdb.Options{})
-	s := p.open(t)
-	for _, generation := range []string{"g1", "g2"} {
-		if err := s.CheckCurrent(t.Context(), generation); err != nil {
-			t.Errorf("an empty store: %v", err)
+	s := small(t, p)
+	commitSmall(t, s, 0, 10)
+	for _, statement := range []string{"ALTER TABLE _pinflow.generations DROP COLUMN plan", "DROP TABLE _pinflow.installed", "DROP TABLE _pinflow.comparisons", "DROP TABLE _pinflow.hold",
+		"DROP TABLE _pinflow.reports", "UPDATE _pinflow.store SET version = 2"} {
+		if _, err := p.instance.File.Exec(statement); err != nil {
+			t.Fatal(err)
 		}
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = p.open(t)
+	if _, err := s.PlanOf(t.Context(), "g1"); pinflow.KindOf(err) != pinflow.NotFound || !strings.Contains(err.Error(), "older version") {
+		t.Errorf("the plan of an older version: %v", err)
+	}
+	next := smallPlan()
+	next.Generation = "g2"
+	if err := s.Prepare(t.Context(), next); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.DropGeneration(t.Context(), "g2"); err != nil {
+		t.Fatal(err)
 	}
 	if err := s.Prepare(t.Context(), smallPlan()); err != nil {
 		t.Fatal(err)
 	}
+	if plan, err := s.PlanOf(t.Context(), "g1"); err != nil || plan.Pipeline != "shop" {
+		t.Errorf("prepared again: %+v, %v", plan, err)
+	}
+	commitSmall(t, s, 10, 20)
+	if result, err := s.Query(t.Context(), pinflow.Query{View: "totals"}); err != nil || result.Rows[0][0] != int64(20) {
+		t.Errorf("got %+v, %v", result, err)
+	}
 	if current, err := s.Current(t.Context()); err != nil || current != "g1" {
 		t.Errorf("current is %q, %v", current, err)
 	}
-	if err := s.CheckCurrent(t.Context(), "g1"); err != nil {
-		t.Error(err)
+}
+
+// TestMovedLake reads rows from files that lie elsewhere since they were installed.
+func TestMovedLake(t *testing.T) {
+	p := newPlace(t, duckdb.Options{})
+	plan := smallPlan()
+	for i := range plan.Tables {
+		if plan.Tables[i].Name == "things" {
+			plan.Tables[i].Rows, plan.Tables[i].Model = "recent", "things"
+		}
 	}
-	err := s.CheckCurrent(t.Context(), "g2")
-	if pinflow.KindOf(err) != pinflow.Exists || !strings.Contains(err.Error(), "definition has changed") || !strings.Contains(err.Error(), "--store") {
-		t.Errorf("got %v", err)
+	s := p.open(t)
+	if err := s.Prepare(t.Context(), plan); err != nil {
+		t.Fatal(err)
+	}
+	rows := periodRows(0, 0, 30)
+	part := p.part(t, []pinflow.Column{{Name: "_period", Type: "BIGINT"}, {Name: "_topic", Type: "VARCHAR"}, {Name: "word", Type: "VARCHAR"}, {Name: "_partition", Type: "INTEGER"}, {Name: "_offset", Type: "BIGINT"}}, rows["things"])
+	part.Kind, part.Of, part.Name = pinflow.CleanPart, "things", "gen=g1/clean/things/period=0/a.parquet"
+	in := periodInstall(0, 0, 30)
+	in.Added, in.Parts = additions(rows, "totals", "words", "things"), []pinflow.Part{part}
+	if _, err := s.Install(t.Context(), in); err != nil {
+		t.Fatal(err)
+	}
+	moved := strings.TrimSuffix(part.File, ".parquet") + "-moved.parquet"
+	if err := os.Rename(part.File, moved); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Query(t.Context(), pinflow.Query{View: "things"}); err == nil {
+		t.Fatal("a file that is not there was read")
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p.options.File = func(asked pinflow.Part) string {
+		if asked.Name != part.Name {
+			t.Errorf("asked for %+v", asked)
+		}
+		return moved
+	}
+	s = p.open(t)
+	if result, err := s.Query(t.Context(), pinflow.Query{View: "things"}); err != nil || len(result.Rows) != 30 {
+		t.Errorf("got %+v, %v", result, err)
 	}
 }
 

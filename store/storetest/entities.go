@@ -44,7 +44,7 @@ func (w *world) catchUp(t testing.TB, s Store) {
 
 // testEntities commits random posts of few keys, in cuts of all sizes, over periods and restarts.
 func testEntities(t *testing.T, newEnv func(testing.TB) Env) {
-	for seed := range uint64(4) {
+	for seed := range uint64(3) {
 		env, p := newEnv(t), batchPlan("g1")
 		w := newWorld(env, p, seed, 2)
 		s := open(t, env, p, 0, 1)

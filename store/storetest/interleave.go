@@ -223,6 +223,17 @@ func testEverythingAtOnce(t *testing.T, env Env) {
 	w.catchUp(t, s)
 	must(t, s.Switch(t.Context(), "g1"))
 	w.check(t, s)
+	numbers := map[int64]bool{}
+	for _, g := range []string{"g1", "g2"} {
+		compared, err := s.Comparisons(t.Context(), g)
+		must(t, err)
+		for _, c := range compared {
+			numbers[c.ID] = true
+		}
+	}
+	if len(numbers) != 2*periods {
+		t.Errorf("%d numbers of %d comparisons", len(numbers), 2*periods)
+	}
 }
 
 // readOn reads until done: each answer counts as many records as its positions say, in every way of counting, and positions never go back.

@@ -25,7 +25,7 @@ func (w *world) install(t testing.TB, s Store, in pinflow.Installation) *pinflow
 // testInstalls lets the live half run ahead, behind and not at all while periods are installed, in order and out of it, once and again.
 func testInstalls(t *testing.T, newEnv func(testing.TB) Env) {
 	compared, overtaken, refused, again := 0, 0, 0, 0
-	for seed := range uint64(4) {
+	for seed := range uint64(6) {
 		env, p := newEnv(t), batchPlan("g1")
 		w := newWorld(env, p, seed+100, 2)
 		s := env.Open(t)

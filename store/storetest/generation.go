@@ -147,8 +147,11 @@ func testHold(t *testing.T, env Env) {
 	must(t, s.Switch(t.Context(), "g2"))
 	must(t, s.Commit(t.Context(), w.live(t, w.positions(t, s), 1000, 0, 1))) // it is no longer the current one
 	builds.check(t, s)
-	builds.catchUp(t, s)
-	builds.check(t, s)
+	w.catchUp(t, s)
+	must(t, s.Switch(t.Context(), "g1"))
+	w.post(0)
+	w.catchUp(t, s) // the hold has ended with the switch
+	w.check(t, s)
 }
 
 // testDrop drops a generation while it is read.

@@ -28,15 +28,23 @@ func failed(op, on string, err error) error {
 	if !errors.As(err, &theirs) {
 		return e
 	}
+	if theirs.Type == duckdb.ErrorTypeIO || theirs.Type == duckdb.ErrorTypeTransaction && ofDisk(theirs) {
+		e.Kind, e.Hint = pinflow.Unavailable, "Look at the disk that holds the store: is it full, or not to be written to?"
+		return e
+	}
 	switch theirs.Type {
 	case duckdb.ErrorTypeConnection, duckdb.ErrorTypeInterrupt, duckdb.ErrorTypeTransaction:
 		e.Kind = pinflow.Unavailable
-	case duckdb.ErrorTypeIO:
-		e.Kind, e.Hint = pinflow.Unavailable, "Look at the disk that holds the store: is it full, or not to be written to?"
 	case duckdb.ErrorTypeFatal:
 		e.Hint = "Look at the disk that holds the store, then start Pinflow again: what was committed is safe."
 	}
 	return e
+}
+
+// ofDisk tells whether a COMMIT failed for the disk. The error's type does not tell, only its text.
+func ofDisk(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "Could not write file") || strings.Contains(text, "Could not truncate file") || strings.Contains(text, "Could not fsync") || strings.Contains(text, "No space left")
 }
 
 // failedQuery is failed for SQL that a user wrote: what DuckDB refuses in it is the user's to put right.

@@ -151,6 +151,7 @@ func TestSealing(t *testing.T) {
 	}
 	// Late records of partitions that are quiet for many sealed periods are found by what the journal says of them, and without it.
 	w.append("a", 1, 40, 2)
+	w.append("a", 1, 30, 1) // lies in 40, as the one before
 	w.append("a", 0, 20, 1)
 	for i, s := range []*lake.Sealer{s, w.sealer(w.objects, "a")} {
 		if i == 1 {
@@ -162,7 +163,7 @@ func TestSealing(t *testing.T) {
 		}
 		w.seal(s, at(65+i).Add(10*time.Second), 64+i)
 	}
-	if got := w.ranges("a")[61:]; !reflect.DeepEqual(got, []string{"64 0:12-13(1) 1:5-7(2)", "65 0:13-14(1) 1:7-8(1)"}) {
+	if got := w.ranges("a")[61:]; !reflect.DeepEqual(got, []string{"64 0:12-13(1) 1:5-8(3)", "65 0:13-14(1) 1:8-9(1)"}) {
 		t.Errorf("sealed as %q", got)
 	}
 	must(t, laketest.CheckSeals(t.Context(), w.journal, w.objects, []string{"a"}, time.Minute, false, true))
@@ -375,4 +376,44 @@ func TestFirstSealCounts(t *testing.T) {
 	w.append("a", 0, 5, 1)
 	w.seal(slow, at(6).Add(10*time.Second), 5)
 	w.check("a", "3 0:0-5(5) 1:0-0(0)", "4 0:5-9(4) 1:0-0(0)", "5 0:9-10(1) 1:0-0(0)")
+}
+
+// going is a journal of which, each time that it has told of a topic, something goes on.
+type going struct {
+	*laketest.Journal
+	on func()
+}
+
+func (g *going) Topic(ctx context.Context, name string) (pinflow.Topic, error) {
+	about, err := g.Journal.Topic(ctx, name)
+	g.on()
+	return about, err
+}
+
+// TestRecordsThatComeWhileItIsLooked are not left behind: what is newer than the look at the journal says nothing of what was not there then.
+func TestRecordsThatComeWhileItIsLooked(t *testing.T) {
+	for name, moves := range map[string]func(w *world){
+		"the clock": func(w *world) { w.clock = at(4).Add(10 * time.Second) },
+		"the lake":  func(w *world) { w.append("a", 0, 5, 1) },
+	} {
+		w := newWorld(t, "a")
+		w.append("a", 0, 3, 5)
+		w.clock = at(3).Add(50 * time.Second)
+		looks := 0
+		j := &going{Journal: w.journal, on: func() {
+			if looks++; looks == 1 {
+				w.post("a", 1, 3, 1)
+				moves(w)
+			}
+		}}
+		s, err := lake.NewSealer(lake.SealerOptions{Objects: w.objects, Journal: j, Topics: []string{"a"}, Grace: 10 * time.Second, Clock: func() time.Time { return w.clock }})
+		must(t, err)
+		for range 2 {
+			st, err := s.Seal(t.Context())
+			must(t, err)
+			if len(st.Sealed) > 0 {
+				t.Errorf("%s: a period was sealed of which a record is not in the lake: %q", name, w.ranges("a"))
+			}
+		}
+	}
 }

@@ -124,7 +124,7 @@ func openTopics(ctx context.Context, j *journal, objects pinflow.Objects, p *pin
 				Err:  fmt.Errorf("it has %s, the definition says %d", count(len(topic.Partitions), "partition"), source.Partitions),
 				Hint: "Partition counts are fixed when a topic is made: write the topic's into pipeline.yaml."}
 		}
-		kept, err := lake.EnsureTopic(ctx, objects, topic, length, true)
+		kept, err := lake.EnsureTopic(ctx, objects, topic, length, isKeyed(p, source.Name))
 		if err != nil {
 			return 0, err
 		}

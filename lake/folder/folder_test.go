@@ -29,6 +29,10 @@ func TestProcesses(t *testing.T) {
 	laketest.Processes(t, open, func(url string) (pinflow.Objects, error) { return OpenURL(url) })
 }
 
+func TestKilled(t *testing.T) {
+	laketest.Killed(t, open, func(url string) (pinflow.Objects, error) { return OpenURL(url) })
+}
+
 func TestWriter(t *testing.T) { laketest.Writer(t, open) }
 
 func TestOpenURL(t *testing.T) {

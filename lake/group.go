@@ -87,12 +87,13 @@ func (w *Writer) locate(ctx context.Context, t *Topic, partition int32) (tail Ta
 	}
 	for {
 		// The journal is asked after the lake: then its end is not before that of what the lake has of it.
+		have := t.PartitionCount()
 		topic, err := w.Journal.Topic(ctx, t.Topic)
 		if err != nil {
 			return tail, b, 0, err
 		}
 		b = boundsOf(topic, partition)
-		if err := t.agree(ctx, topic, 0, !slices.Contains(w.Unkeyed, t.Topic)); err != nil {
+		if err := t.agree(ctx, topic, have, 0, !slices.Contains(w.Unkeyed, t.Topic)); err != nil {
 			return tail, b, 0, err
 		}
 		at, unfit := readFrom(pinflow.TopicPartition{Topic: t.Topic, Partition: partition}, tail, b)

@@ -46,8 +46,9 @@ func (v *view) findLate(ctx context.Context, j pinflow.JournalReader, c *chain) 
 
 // lateObject finds the object that starts at an offset, in the sealed folders from floor on.
 func (v *view) lateObject(ctx context.Context, j pinflow.JournalReader, tp pinflow.TopicPartition, at int64, floor pinflow.Period) (Object, bool, error) {
-	from, _ := slices.BinarySearch(v.folders, floor)
-	folders := v.folders[from:v.firstOpen()]
+	folders := v.folders[:v.firstOpen()]
+	from, _ := slices.BinarySearch(folders, floor) // behind them all, if an object was found that came since the folders were listed
+	folders = folders[from:]
 	if len(folders) > fewFolders {
 		records, err := j.Read(ctx, tp, at, 1)
 		switch {

@@ -37,16 +37,18 @@ func (s *Sealer) look(ctx context.Context, name string) (*view, error) {
 		return nil, err
 	}
 	v := &view{Topic: t, last: s.last[name]}
+	if v.last != nil {
+		if v.last, err = t.follow(ctx, v.last); err != nil {
+			return nil, err
+		}
+	}
 	if v.folders, err = t.periods(ctx); err != nil {
 		return nil, err
 	}
 	if v.last == nil {
-		v.last, err = t.lastSeal(ctx, v.folders)
-	} else {
-		v.last, err = t.follow(ctx, v.last)
-	}
-	if err != nil {
-		return nil, err
+		if v.last, err = t.lastSeal(ctx, v.folders); err != nil {
+			return nil, err
+		}
 	}
 	s.last[name] = v.last
 	v.widen(t.PartitionCount())
@@ -122,7 +124,7 @@ func (v *view) askJournal(ctx context.Context, j pinflow.JournalReader) error {
 	}
 	known := topic
 	known.Partitions = topic.Partitions[:min(len(topic.Partitions), v.PartitionCount())]
-	if err := v.agree(ctx, known, 0, true); err != nil {
+	if err := v.agree(ctx, known, v.PartitionCount(), 0, true); err != nil {
 		return err
 	}
 	v.widen(len(topic.Partitions)) // some may have been added of which the lake has nothing yet

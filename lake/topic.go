@@ -60,7 +60,7 @@ func EnsureTopic(ctx context.Context, objects pinflow.Objects, topic pinflow.Top
 	if err != nil {
 		return nil, err
 	}
-	return t, t.agree(ctx, topic, length, keyed)
+	return t, t.agree(ctx, topic, t.PartitionCount(), length, keyed)
 }
 
 func createTopic(ctx context.Context, objects pinflow.Objects, topic pinflow.Topic, length pinflow.PeriodLength) (*Topic, error) {
@@ -134,10 +134,11 @@ func (f *TopicFile) parse(topic string, text []byte) error {
 	return err
 }
 
-// agree returns an Invalid error if the journal's topic, or a period length that is given, is not the lake's.
-func (t *Topic) agree(ctx context.Context, topic pinflow.Topic, length pinflow.PeriodLength, keyed bool) error {
+// agree returns an Invalid error if the journal's topic, or a period length that is given, is not the lake's. Partitions added to a topic
+// that is not keyed are taken up; have is how many the lake had before the journal was asked.
+func (t *Topic) agree(ctx context.Context, topic pinflow.Topic, have int, length pinflow.PeriodLength, keyed bool) error {
 	var why, do string
-	have, has := t.PartitionCount(), len(topic.Partitions)
+	has := len(topic.Partitions)
 	switch {
 	case topic.ID != t.TopicID && topic.ID != "" && t.TopicID != "":
 		why = fmt.Sprintf("the journal's topic has the id %s, the lake's %s: it was deleted and made anew, or this is another journal", topic.ID, t.TopicID)

@@ -140,11 +140,7 @@ func (w *Writer) Run(ctx context.Context) error {
 func (w *Writer) ensureTopics(ctx context.Context) (topics []string, refused, err error) {
 	for _, name := range w.Topics {
 		t, err := retry(ctx, w, name, func() (*Topic, error) {
-			topic, err := w.Journal.Topic(ctx, name)
-			if err != nil {
-				return nil, err
-			}
-			return EnsureTopic(ctx, w.Objects, topic, w.PeriodLength, !slices.Contains(w.Unkeyed, name))
+			return w.ensureTopic(ctx, name)
 		})
 		switch {
 		case ctx.Err() != nil:
@@ -159,6 +155,22 @@ func (w *Writer) ensureTopics(ctx context.Context) (topics []string, refused, er
 		}
 	}
 	return topics, refused, nil
+}
+
+// ensureTopic holds a topic of the journal to the lake's. If partitions are added just then, the lake may have heard of it after the journal
+// was asked: it is asked again until its answer stands.
+func (w *Writer) ensureTopic(ctx context.Context, name string) (*Topic, error) {
+	for partitions := -1; ; {
+		topic, err := w.Journal.Topic(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		t, err := EnsureTopic(ctx, w.Objects, topic, w.PeriodLength, !slices.Contains(w.Unkeyed, name))
+		if pinflow.KindOf(err) != pinflow.Invalid || len(topic.Partitions) == partitions {
+			return t, err
+		}
+		partitions = len(topic.Partitions)
+	}
 }
 
 // Ends returns where the lake ends in each partition that is this writer's at the moment. The journal must keep all from there on.

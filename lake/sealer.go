@@ -82,26 +82,28 @@ func (s *Sealer) Seal(ctx context.Context) (Sealing, error) {
 // Status tells how far the lake is sealed, and what the next period waits for; "" if Seal would seal it now.
 func (s *Sealer) Status(ctx context.Context) (Sealing, error) { return s.run(ctx, false) }
 
-// errMoved means that the lake has gone on while it was looked at: it is looked at again.
-var errMoved = errors.New("an object is missing between others")
+// errGap is where an object is missing between others.
+type errGap struct {
+	pinflow.Position
+}
 
-// maxLooks is how often a lake is looked at again that lacks an object. If it lasts, the object is lost.
-const maxLooks = 3
+func (errGap) Error() string { return "no object starts there, but there are later ones" }
 
 func (s *Sealer) run(ctx context.Context, put bool) (st Sealing, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for looks := 1; ; looks++ {
-		sealed := len(st.Sealed)
+	var before errGap
+	for {
 		again, err := s.pass(ctx, &st, put)
-		switch {
-		case errors.Is(err, errMoved) && looks < maxLooks:
+		var gap errGap
+		if errors.As(err, &gap) && gap != before {
+			// The lake has gone on while it was looked at: an object came after its place was looked at, and one behind it before its
+			// own was. If it is there, the next look finds it.
+			before = gap
 			continue
-		case err != nil || !again:
-			return st, err
 		}
-		if len(st.Sealed) > sealed {
-			looks = 0
+		if err != nil || !again {
+			return st, err
 		}
 	}
 }

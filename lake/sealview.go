@@ -198,8 +198,8 @@ func (v *view) make(ctx context.Context, p pinflow.Period, ranges []protocol.Ran
 
 // gap is the error of a chain that has no object at an offset.
 func (v *view) gap(c *chain, at int64) error {
-	return &pinflow.Error{Op: "seal", On: fmt.Sprintf("%s:%d", c, at), Kind: pinflow.Invalid, Err: errMoved,
-		Hint: "No object of the lake starts there, but there are later ones: restore the one that is missing from a copy."}
+	where := pinflow.Position{TopicPartition: c.TopicPartition, Offset: at}
+	return &pinflow.Error{Op: "seal", On: where.String(), Kind: pinflow.Invalid, Err: errGap{where}, Hint: "An object of the lake is missing: restore it from a copy."}
 }
 
 // within are the objects of a range.

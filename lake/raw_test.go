@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
 	"math/rand/v2"
 	"reflect"
 	"strings"
@@ -172,6 +173,59 @@ func TestReadFromReadsWhatItNeeds(t *testing.T) {
 		}
 		if pinflow.KindOf(fault) != c.kind || (fault == nil) != (c.kind == 0) || n != c.n {
 			t.Errorf("without object %d, from %d: %d records and %v", c.lost, c.from, n, fault)
+		}
+	}
+}
+
+// growing is a place into whose lake, while it is listed, an object comes after its folder was listed, and one behind it before its own was.
+type growing struct {
+	*laketest.Memory
+	after string
+	grow  func()
+}
+
+func (g *growing) List(ctx context.Context, prefix, delimiter string) iter.Seq2[pinflow.ObjectInfo, error] {
+	return func(yield func(pinflow.ObjectInfo, error) bool) {
+		for info, err := range g.Memory.List(ctx, prefix, delimiter) {
+			if !yield(info, err) {
+				return
+			}
+		}
+		if grow := g.grow; grow != nil && strings.Contains(prefix, g.after) {
+			g.grow = nil
+			grow()
+		}
+	}
+}
+
+func TestLakeThatGrowsWhileItIsRead(t *testing.T) {
+	tp := pinflow.TopicPartition{Topic: "a"}
+	for listings := range 3 {
+		_, memory := newLake(t)
+		for i := range 4 {
+			store(t, memory, object(1+i, 0, int64(4*i)), gz(t, lines(records(1+i, 0, int64(4*i), 4)...)))
+		}
+		store(t, memory, object(6, 1, 0), gz(t, lines(records(6, 1, 0, 4)...))) // so that the folder is there
+		objects := &growing{Memory: memory, after: lake.Object{TopicPartition: tp, Period: 4 * 60_000}.Name(minute)[:len("raw/a/period=1970-01-01T000400/")]}
+		grow := func() {
+			store(t, memory, object(4, 0, 16), gz(t, lines(records(4, 0, 16, 4)...)))
+			store(t, memory, object(6, 0, 20), gz(t, lines(records(6, 0, 20, 4)...)))
+		}
+		objects.grow = grow
+		for range listings {
+			next := objects.grow
+			objects.grow = func() { objects.grow = next }
+		}
+		n := int64(0)
+		for l, err := range lake.NewRaw(objects).ReadFrom(t.Context(), tp, 2) {
+			must(t, err)
+			if l.Offset != 2+n {
+				t.Fatalf("offset %d after %d records", l.Offset, n)
+			}
+			n++
+		}
+		if n < 14 {
+			t.Errorf("%d records", n)
 		}
 	}
 }

@@ -122,7 +122,8 @@ func (r *Raw) ReadFrom(ctx context.Context, tp pinflow.TopicPartition, offset in
 	}
 }
 
-// objectsFrom yields a partition's objects in order, from the one that holds an offset.
+// objectsFrom yields a partition's objects in order, from the one that holds an offset to the last. The last is looked for first: those before it
+// were put before it, so none of them is missed because it comes into a folder that was listed already.
 func (t *Topic) objectsFrom(ctx context.Context, partition int32, offset int64) iter.Seq2[Object, error] {
 	return func(yield func(Object, error) bool) {
 		folders, err := t.periods(ctx)
@@ -130,24 +131,33 @@ func (t *Topic) objectsFrom(ctx context.Context, partition int32, offset int64) 
 			yield(Object{}, err)
 			return
 		}
-		from := len(folders)
+		from, newest, last := len(folders), 0, int64(-1)
 		for begins := int64(-1); from > 0 && (begins < 0 || begins > offset); {
 			from--
+			found := last >= 0
 			for o, err := range t.list(ctx, t.partitionPrefix(folders[from], partition)) {
 				if err != nil {
 					yield(Object{}, err)
 					return
 				}
-				begins = o.Start
-				break
+				if begins < 0 || o.Start < begins {
+					begins = o.Start
+				}
+				if found {
+					break
+				}
+				newest, last = from, o.Start
 			}
 		}
 		var held *Object // until the one behind it is known to start behind the offset
-		for _, p := range folders[from:] {
-			for o, err := range t.list(ctx, t.partitionPrefix(p, partition)) {
+		for i := from; i < len(folders); i++ {
+			for o, err := range t.list(ctx, t.partitionPrefix(folders[i], partition)) {
 				if err != nil {
 					yield(Object{}, err)
 					return
+				}
+				if i >= newest && o.Start > last {
+					break // it came meanwhile: periods never go back
 				}
 				if held != nil && o.Start > offset && !yield(*held, nil) {
 					return

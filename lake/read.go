@@ -45,21 +45,9 @@ func (t *Topic) PeriodObjects(ctx context.Context, p pinflow.Period) iter.Seq2[O
 	return t.list(ctx, topicFolder(t.Topic)+folderOf(t.PeriodLength(), p))
 }
 
-// PartitionObjects yields the objects of one partition in the order of their start.
+// PartitionObjects yields the objects of one partition in the order of their start, up to the one that is the last now.
 func (t *Topic) PartitionObjects(ctx context.Context, partition int32) iter.Seq2[Object, error] {
-	return func(yield func(Object, error) bool) {
-		for p, err := range t.Periods(ctx) {
-			if err != nil {
-				yield(Object{}, err)
-				return
-			}
-			for o, err := range t.list(ctx, t.partitionPrefix(p, partition)) {
-				if !yield(o, err) || err != nil {
-					return
-				}
-			}
-		}
-	}
+	return t.objectsFrom(ctx, partition, -1)
 }
 
 // partitionPrefix is what the names of the partition's objects in the period start with.

@@ -82,13 +82,6 @@ func (s *Sealer) Seal(ctx context.Context) (Sealing, error) {
 // Status tells how far the lake is sealed, and what the next period waits for; "" if Seal would seal it now.
 func (s *Sealer) Status(ctx context.Context) (Sealing, error) { return s.run(ctx, false) }
 
-// errGap is where an object is missing between others.
-type errGap struct {
-	pinflow.Position
-}
-
-func (errGap) Error() string { return "no object starts there, but there are later ones" }
-
 func (s *Sealer) run(ctx context.Context, put bool) (st Sealing, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -114,3 +114,10 @@ func (t *Topic) tailOf(ctx context.Context, o Object) (Tail, error) {
 	}
 	return Tail{End: e.End, Floor: o.Period}, nil
 }
+
+// errGap is where an object is missing between others.
+type errGap struct {
+	pinflow.Position
+}
+
+func (errGap) Error() string { return "no object starts there, but there are later ones" }

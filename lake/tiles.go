@@ -27,12 +27,9 @@ func (f Flaw) String() string {
 // its records stand in the order of their offsets, none twice, and each lies in its log period. Offsets that
 // no record has (transaction markers, compaction) lie within objects and are no flaw. What only a fetch can fail at is an error.
 func (t *Topic) Tiles(ctx context.Context) ([]Flaw, error) {
-	chains := map[int32][]Object{}
-	for o, err := range t.Objects(ctx) {
-		if err != nil {
-			return nil, err
-		}
-		chains[o.Partition] = append(chains[o.Partition], o)
+	chains, err := t.chains(ctx)
+	if err != nil {
+		return nil, err
 	}
 	c := checker{t: t}
 	for _, p := range slices.Sorted(maps.Keys(chains)) {
@@ -45,6 +42,28 @@ func (t *Topic) Tiles(ctx context.Context) ([]Flaw, error) {
 		}
 	}
 	return c.flaws, nil
+}
+
+// chains lists each partition's objects. One that comes after its folder was listed, before one behind it whose folder was not yet, is no gap:
+// so they are listed twice, up to the last that were seen first.
+func (t *Topic) chains(ctx context.Context) (map[int32][]Object, error) {
+	last := map[int32]int64{}
+	for o, err := range t.Objects(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		last[o.Partition] = max(last[o.Partition], o.Start)
+	}
+	chains := map[int32][]Object{}
+	for o, err := range t.Objects(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		if end, seen := last[o.Partition]; seen && o.Start <= end {
+			chains[o.Partition] = append(chains[o.Partition], o)
+		}
+	}
+	return chains, nil
 }
 
 // checker walks one partition's objects.

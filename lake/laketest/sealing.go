@@ -15,11 +15,10 @@ import (
 
 // sealing is the sealers of a simulation.
 type sealing struct {
-	grace   time.Duration
-	within  bool // the broker's clock steps back by no more than the grace
-	crew    []*sealWorker
-	seen    map[string][]byte // seals by name, as they were first seen
-	sealers int
+	grace  time.Duration
+	within bool // the broker's clock steps back by no more than the grace
+	crew   []*sealWorker
+	seen   map[string][]byte // seals by name, as they were first seen
 }
 
 // sealWorker is a process with a sealer.

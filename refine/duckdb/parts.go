@@ -55,9 +55,14 @@ func rowsOf(parts []pinflow.Part) (n int64) {
 	return n
 }
 
+// partFile names the n-th file of a folder.
+func partFile(dir string, n int, p pinflow.Part) string {
+	return filepath.Join(dir, fmt.Sprintf("%05d-%s-%s.parquet", n, p.Kind, p.Of))
+}
+
 // writePart writes the rows of a query as the n-th file of a folder. Without rows there is no file.
 func writePart(ctx context.Context, on duck.Execer, dir string, n int, part pinflow.Part, query string, columns []pinflow.Column) (pinflow.Part, error) {
-	part.File = filepath.Join(dir, fmt.Sprintf("%05d-%s-%s.parquet", n, part.Kind, part.Of))
+	part.File = partFile(dir, n, part)
 	var err error
 	if part.Rows, err = duck.WriteParquet(ctx, on, query, columns, part.File); err != nil {
 		return part, err

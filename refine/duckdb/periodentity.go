@@ -31,7 +31,8 @@ func (p *period) entity(ctx context.Context, m *pinflow.PlannedModel) error {
 		return nil
 	}
 	state := stateSQL(p.Instance, append(append([]pinflow.Part(nil), before...), latest...), t, "")
-	return p.write(ctx, p.conn, pinflow.SnapshotPart, t.Name, state, columnsOf(t))
+	_, err := p.write(ctx, p.conn, pinflow.SnapshotPart, t.Name, state, columnsOf(t))
+	return err
 }
 
 // came writes the rows that come to stand. It leaves in the workshop the positions of these rows, and what the metrics read of the rows that stood.
@@ -52,7 +53,8 @@ func (p *period) came(ctx context.Context, t *pinflow.Table, clean *duck.Table, 
 		}
 	}
 	query := fmt.Sprintf("SELECT * FROM %s c SEMI JOIN %s USING (_partition, _offset)", clean.Name, came)
-	return p.write(ctx, p.conn, pinflow.LatestPart, t.Name, query, columnsOf(t))
+	_, err := p.write(ctx, p.conn, pinflow.LatestPart, t.Name, query, columnsOf(t))
+	return err
 }
 
 // signed computes the partials of the metrics over a model: the rows that come to stand with the sign 1, and those

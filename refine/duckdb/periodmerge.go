@@ -59,7 +59,7 @@ func (p *period) writeMerged(ctx context.Context, m *merged) error {
 	if m.Signed {
 		query = "SELECT * FROM (" + query + ") WHERE " + notZero(m.Table)
 	}
-	if err := p.write(ctx, p.conn, pinflow.MetricPart, m.Name, query, columnsOf(m.Table)); err != nil {
+	if _, err := p.write(ctx, p.conn, pinflow.MetricPart, m.Name, query, columnsOf(m.Table)); err != nil {
 		return err
 	}
 	return p.exec(ctx, "DROP TABLE "+m.name)

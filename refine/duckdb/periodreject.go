@@ -64,7 +64,7 @@ func (p *period) writeRejects(ctx context.Context) error {
 	for i := range p.Plan.Models {
 		name := p.Plan.Models[i].Name
 		query := "SELECT * FROM " + p.table("rejects") + " WHERE model = " + duck.Literal(name) + ` ORDER BY "partition", "offset"`
-		if err := p.write(ctx, p.conn, pinflow.RejectPart, name, query, t.Keys); err != nil {
+		if _, err := p.write(ctx, p.conn, pinflow.RejectPart, name, query, t.Keys); err != nil {
 			return err
 		}
 	}

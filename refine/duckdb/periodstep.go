@@ -2,6 +2,7 @@ package duckdb
 
 import (
 	"context"
+	"os"
 	"runtime"
 
 	"github.com/pinflow/pinflow"
@@ -74,6 +75,7 @@ func (p *period) stepOn(ctx context.Context, b *bench, batch pinflow.Batch) erro
 		b.sources[i].load(all[i])
 	}
 	var found rejects
+	written := map[*cleaning]pinflow.Part{}
 	for _, m := range b.models {
 		if m.source.numbered.n == 0 {
 			continue
@@ -81,20 +83,19 @@ func (p *period) stepOn(ctx context.Context, b *bench, batch pinflow.Batch) erro
 		if _, err := b.refineModel(ctx, m, &found); err != nil {
 			return b.failure(ctx, m, err)
 		}
-		if err := p.keep(ctx, b, m); err != nil {
+		if err := p.keep(ctx, b, m, written); err != nil {
 			return err
 		}
 	}
 	return p.reject(ctx, found)
 }
 
-// keep takes what a model's tables on the bench hold.
-func (p *period) keep(ctx context.Context, b *bench, m *model) error {
+// keep takes what a model's tables on the bench hold. written are the parts of models before it that share its cleaning.
+func (p *period) keep(ctx context.Context, b *bench, m *model, written map[*cleaning]pinflow.Part) error {
 	if err := p.countAccepted(ctx, b, m); err != nil {
 		return err
 	}
-	accepted := "SELECT * FROM " + m.table + " WHERE _reject IS NULL ORDER BY _partition, _offset"
-	if err := p.write(ctx, b.conn, pinflow.CleanPart, m.Name, accepted, m.rowColumns()); err != nil {
+	if err := p.writeClean(ctx, b, m, written); err != nil {
 		return err
 	}
 	for i := range m.partials {
@@ -107,11 +108,41 @@ func (p *period) keep(ctx context.Context, b *bench, m *model) error {
 	return nil
 }
 
+// writeClean writes a model's accepted rows. Of models that share their cleaning and accept the same records of the step, the file is the same.
+func (p *period) writeClean(ctx context.Context, b *bench, m *model, written map[*cleaning]pinflow.Part) error {
+	if one, ok := written[m.cleaning]; ok {
+		var same bool
+		if err := b.conn.QueryRowContext(ctx, "SELECT count(*) = 0 FROM "+m.cleaning.table+" WHERE ("+m.cleaning.rejects[0]+" IS NULL) <> ("+m.reject+" IS NULL)").Scan(&same); err != nil {
+			return b.failure(ctx, m, err)
+		}
+		if same {
+			return p.link(one, m.Name)
+		}
+	}
+	part, err := p.write(ctx, b.conn, pinflow.CleanPart, m.Name, "SELECT * FROM "+m.table+" WHERE _reject IS NULL", m.rowColumns())
+	if err == nil && part.Rows > 0 && m.reject == m.cleaning.rejects[0] {
+		written[m.cleaning] = part
+	}
+	return err
+}
+
+// link makes a part of another name of the same file.
+func (p *period) link(one pinflow.Part, of string) error {
+	part := one
+	part.Of = of
+	part.File = partFile(p.in.Dir, len(p.parts), part)
+	if err := os.Link(one.File, part.File); err != nil {
+		return duck.Failure("write Parquet", part.File, err)
+	}
+	p.parts = append(p.parts, part)
+	return nil
+}
+
 // write writes the rows of a query to a part, if there are any.
-func (p *period) write(ctx context.Context, on duck.Execer, kind pinflow.PartKind, of, query string, columns []pinflow.Column) error {
+func (p *period) write(ctx context.Context, on duck.Execer, kind pinflow.PartKind, of, query string, columns []pinflow.Column) (pinflow.Part, error) {
 	part, err := writePart(ctx, on, p.in.Dir, len(p.parts), pinflow.Part{Kind: kind, Of: of}, query, columns)
 	if err == nil && part.Rows > 0 {
 		p.parts = append(p.parts, part)
 	}
-	return err
+	return part, err
 }

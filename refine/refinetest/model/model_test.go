@@ -214,7 +214,7 @@ func BenchmarkSteps(b *testing.B) {
 	steps := 0
 	for seed := uint64(0); b.Loop(); seed++ {
 		w := model.NewWorld(model.Usual(), &rules)
-		if _, v := w.Run(model.Random(seed, w.Config, length), false); v != nil {
+		if _, v := w.Run(model.Random(seed, w.Config, model.Anything(), length), false); v != nil {
 			b.Fatal(v)
 		}
 		steps += w.Told.Steps

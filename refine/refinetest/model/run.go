@@ -5,37 +5,56 @@ import (
 	"math/rand/v2"
 )
 
-// chances are how often something comes, in about a thousand: single steps, and several steps of one process with nothing between.
-var chances = []struct {
-	n     int
-	verbs []Verb
-}{
-	{150, []Verb{Post}}, {20, []Verb{Mark}}, {80, []Verb{Tick}}, {10, []Verb{Retain}}, {5, []Verb{Grow}},
-	{40, []Verb{Resume}}, {100, []Verb{Fetch}}, {60, []Verb{Put}}, {70, []Verb{Land}}, {10, []Verb{Unwrite}},
-	{20, []Verb{Resume, Fetch, Put, Land}}, {20, []Verb{Resume, Fetch, Fetch, Put, Land, Fetch, Put, Land}},
-	{15, []Verb{ReadClock}}, {20, []Verb{ReadLake}}, {20, []Verb{ReadLog}}, {20, []Verb{PutSeal}}, {30, []Verb{ReadClock, ReadLake, ReadLog, PutSeal}},
-	{5, []Verb{ReadClock, ReadLake, ReadLog, Post, Tick, Tick, PutSeal}},
-	{50, []Verb{Claim}}, {60, []Verb{Read}}, {55, []Verb{Commit}}, {5, []Verb{Skip}}, {10, []Verb{Unlive}}, {20, []Verb{Claim, Read, Commit}},
-	{35, []Verb{Refine}}, {30, []Verb{PutParts}}, {35, []Verb{Install}}, {5, []Verb{Unbatch}}, {25, []Verb{Refine, PutParts, Install}}, {15, []Verb{Refine, PutParts, Unbatch}},
-	{20, []Verb{Tick, Resume, Fetch, Put, Land, ReadClock, ReadLake, ReadLog, PutSeal, Tick, Post, Claim, Read, Commit}},
-	{5, []Verb{Create}}, {5, []Verb{Check}}, {5, []Verb{Hold}}, {2, []Verb{Unhold}}, {10, []Verb{Switch}},
+// Mix is how often something comes, in shares: single steps, and several steps of one process with nothing between.
+type Mix []Chance
+
+// Chance is a share of a Mix.
+type Chance struct {
+	Share int
+	Verbs []Verb
+}
+
+// Anything is a mix of all that happens.
+func Anything() Mix {
+	return Mix{
+		{150, []Verb{Post}}, {20, []Verb{Mark}}, {80, []Verb{Tick}}, {10, []Verb{Retain}}, {5, []Verb{Grow}},
+		{40, []Verb{Resume}}, {100, []Verb{Fetch}}, {60, []Verb{Put}}, {70, []Verb{Land}}, {10, []Verb{Unwrite}},
+		{20, []Verb{Resume, Fetch, Put, Land}}, {20, []Verb{Resume, Fetch, Fetch, Put, Land, Fetch, Put, Land}},
+		{15, []Verb{ReadClock}}, {20, []Verb{ReadLake}}, {20, []Verb{ReadLog}}, {20, []Verb{PutSeal}}, {30, []Verb{ReadClock, ReadLake, ReadLog, PutSeal}},
+		{5, []Verb{ReadClock, ReadLake, ReadLog, Post, Tick, Tick, PutSeal}},
+		{50, []Verb{Claim}}, {60, []Verb{Read}}, {55, []Verb{Commit}}, {5, []Verb{Skip}}, {10, []Verb{Unlive}}, {20, []Verb{Claim, Read, Commit}},
+		{35, []Verb{Refine}}, {30, []Verb{PutParts}}, {35, []Verb{Install}}, {5, []Verb{Unbatch}}, {25, []Verb{Refine, PutParts, Install}}, {15, []Verb{Refine, PutParts, Unbatch}},
+		{20, []Verb{Tick, Resume, Fetch, Put, Land, ReadClock, ReadLake, ReadLog, PutSeal, Tick, Post, Claim, Read, Commit}},
+		{5, []Verb{Create}}, {5, []Verb{Check}}, {5, []Verb{Hold}}, {2, []Verb{Unhold}}, {10, []Verb{Switch}},
+	}
+}
+
+// Counting is a mix in which the store has most to do.
+func Counting() Mix {
+	return Mix{
+		{160, []Verb{Post}}, {10, []Verb{Mark}}, {60, []Verb{Tick}}, {10, []Verb{Retain}}, {10, []Verb{Grow}},
+		{150, []Verb{Resume, Fetch, Fetch, Put, Land, Fetch, Put, Land}}, {120, []Verb{ReadClock, ReadLake, ReadLog, PutSeal}},
+		{60, []Verb{Claim}}, {120, []Verb{Read}}, {80, []Verb{Commit}}, {5, []Verb{Skip}}, {10, []Verb{Unlive}}, {60, []Verb{Claim, Read, Commit}},
+		{40, []Verb{Refine}}, {30, []Verb{PutParts}}, {60, []Verb{Install}}, {5, []Verb{Unbatch}}, {120, []Verb{Refine, PutParts, Install}}, {40, []Verb{Refine, PutParts, Unbatch}},
+		{20, []Verb{Create}}, {10, []Verb{Hold}}, {5, []Verb{Unhold}}, {20, []Verb{Switch}},
+	}
 }
 
 // Random returns the schedule of a seed.
-func Random(seed uint64, c Config, length int) Schedule {
+func Random(seed uint64, c Config, m Mix, length int) Schedule {
 	r := rand.New(rand.NewPCG(seed, 11))
 	sum := 0
-	for _, x := range chances {
-		sum += x.n
+	for _, x := range m {
+		sum += x.Share
 	}
-	s := make(Schedule, 0, length+8)
+	s := make(Schedule, 0, length+16)
 	for len(s) < length {
 		i := 0
-		for n := r.IntN(sum); n >= chances[i].n; i++ {
-			n -= chances[i].n
+		for n := r.IntN(sum); n >= m[i].Share; i++ {
+			n -= m[i].Share
 		}
 		a := c.random(r)
-		for _, v := range chances[i].verbs {
+		for _, v := range m[i].Verbs {
 			a.Verb = v
 			s = append(s, c.choose(r, a))
 		}
@@ -77,7 +96,7 @@ func (c *Config) choose(r *rand.Rand, a Action) Action {
 	case Refine:
 		a.N = int8(r.IntN(6))
 	case Install:
-		a.Again = r.IntN(8) == 0
+		a.Again = r.IntN(3) == 0
 	}
 	return a
 }
@@ -135,13 +154,12 @@ type Campaign struct {
 
 // Try runs a seed in a new world. If it fails, the schedule comes back as short as it can be.
 func (c *Campaign) Try(seed uint64, cfg Config, r *Rules, length int) *Failure {
-	return c.TryIn(func() *World { return NewWorld(cfg, r) }, seed, length)
+	return c.TryIn(func() *World { return NewWorld(cfg, r) }, seed, Random(seed, cfg, Anything(), length))
 }
 
-// TryIn is Try in worlds that open makes.
-func (c *Campaign) TryIn(open func() *World, seed uint64, length int) *Failure {
-	w := open()
-	s, liveFirst := Random(seed, w.Config, length), seed%2 == 1
+// TryIn is Try of a schedule in worlds that open makes.
+func (c *Campaign) TryIn(open func() *World, seed uint64, s Schedule) *Failure {
+	w, liveFirst := open(), seed%2 == 1
 	_, v := w.Run(s, liveFirst)
 	c.Seeds++
 	c.Steps += w.Told.Steps

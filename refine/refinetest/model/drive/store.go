@@ -20,33 +20,36 @@ type Store interface {
 	pinflow.StoreReader
 }
 
-// Driver lets a store go the way of a world.
-type Driver struct {
+// driver lets a store go the way of a world.
+type driver struct {
 	*model.World
 	Store Store
-	Asked int // how often the store was asked to do something
 	Ctx   context.Context
 }
 
 // Follow prepares an empty store for a new world and lets it follow.
-func Follow(ctx context.Context, w *model.World, s Store) (*Driver, error) {
-	d := &Driver{World: w, Store: s, Ctx: ctx}
+func Follow(ctx context.Context, w *model.World, s Store) error {
+	d := &driver{World: w, Store: s, Ctx: ctx}
 	w.Follow = d.follow
-	return d, s.Prepare(ctx, plan(model.Topic, 0))
+	return s.Prepare(ctx, plan(model.Topic, 0))
 }
 
 // follow lets the store do what the world has done. An error tells in what they are not the same.
-func (d *Driver) follow(a model.Action, before *model.State, told model.Told, done bool) error {
-	asked, err := d.ask(d.Ctx, a, before, done, d.Told.Compared > told.Compared, d.Told.Differences > told.Differences)
+func (d *driver) follow(a model.Action, before *model.State, told model.Told, done bool) error {
+	asked, err := d.ask(d.Ctx, a, before, done, outcome{
+		Unchanged: d.Told.Compared == told.Compared && d.Told.NotCompared == told.NotCompared,
+		Compared:  d.Told.Compared > told.Compared, Differs: d.Told.Differences > told.Differences})
 	if err != nil || !asked {
 		return err
 	}
-	d.Asked++
 	return d.compare(d.Ctx)
 }
 
+// outcome is what becomes of an install.
+type outcome struct{ Unchanged, Compared, Differs bool }
+
 // ask asks the store for what the world has done, or has refused to do.
-func (d *Driver) ask(ctx context.Context, a model.Action, before *model.State, done, compared, differs bool) (asked bool, err error) {
+func (d *driver) ask(ctx context.Context, a model.Action, before *model.State, done bool, o outcome) (asked bool, err error) {
 	if a.Part >= d.Parts {
 		return false, nil
 	}
@@ -56,7 +59,7 @@ func (d *Driver) ask(ctx context.Context, a model.Action, before *model.State, d
 	case model.Commit, model.Skip:
 		return d.commit(ctx, a, &before.Lives[a.Who][a.Gen][a.Part], done)
 	case model.Install:
-		return d.install(ctx, a, &before.Batches[a.Who], done, compared, differs)
+		return d.install(ctx, a, &before.Batches[a.Who], done, o)
 	case model.Create:
 		return done, d.when(done, func() error { return d.Store.Prepare(ctx, plan(model.Topic, 1)) })
 	case model.Hold:
@@ -72,7 +75,7 @@ func (d *Driver) ask(ctx context.Context, a model.Action, before *model.State, d
 	return false, nil
 }
 
-func (d *Driver) when(done bool, f func() error) error {
+func (d *driver) when(done bool, f func() error) error {
 	if !done {
 		return nil
 	}
@@ -92,7 +95,7 @@ func refused(what string, err error, done bool, kind pinflow.Kind) error {
 	return nil
 }
 
-func (d *Driver) claim(ctx context.Context, a model.Action) error {
+func (d *driver) claim(ctx context.Context, a model.Action) error {
 	tp := partition(a.Part)
 	got, err := d.Store.Claim(ctx, generation(a.Gen), map[pinflow.TopicPartition]int64{tp: 0})
 	if err != nil {
@@ -106,7 +109,7 @@ func (d *Driver) claim(ctx context.Context, a model.Action) error {
 }
 
 // commit commits what a worker has in hand: the store takes it, holds it back, or drops it, as the world does.
-func (d *Driver) commit(ctx context.Context, a model.Action, x *model.Live, done bool) (bool, error) {
+func (d *driver) commit(ctx context.Context, a model.Action, x *model.Live, done bool) (bool, error) {
 	if x.N == 0 {
 		return false, nil
 	}
@@ -120,24 +123,22 @@ func (d *Driver) commit(ctx context.Context, a model.Action, x *model.Live, done
 	return true, refused("the commit", err, d.Lives[a.Who][a.Gen][a.Part].Open, pinflow.Fenced)
 }
 
-func (d *Driver) install(ctx context.Context, a model.Action, b *model.Batch, done, compared, differs bool) (bool, error) {
+func (d *driver) install(ctx context.Context, a model.Action, b *model.Batch, done bool, want outcome) (bool, error) {
 	if b.Step != model.BatchPut {
 		return false, nil
 	}
-	was := b.Gen
 	c, err := d.Store.Install(ctx, installation(d.World, b, a.Again))
 	if err := refused("the install", err, done, pinflow.Fenced); err != nil || !done {
 		return true, err
 	}
-	got := fmt.Sprintf("compared %v, differing %v", !c.Unchanged && c.Why == "", c.Differing > 0)
-	if want := fmt.Sprintf("compared %v, differing %v", compared, differs); got != want {
-		return true, fmt.Errorf("generation %d: %s, should be %s: %+v", was, got, want, c)
+	if got := (outcome{c.Unchanged, !c.Unchanged && c.Why == "", c.Differing > 0}); got != want {
+		return true, fmt.Errorf("generation %d: %+v, should be %+v: %+v", b.Gen, got, want, c)
 	}
 	return true, nil
 }
 
 // compare holds positions and, of the current generation, everything against the world's.
-func (d *Driver) compare(ctx context.Context) error {
+func (d *driver) compare(ctx context.Context) error {
 	for g := range int8(model.Gens) {
 		if !d.Gens[g].Exists {
 			continue

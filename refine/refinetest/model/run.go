@@ -32,10 +32,10 @@ func Anything() Mix {
 // Counting is a mix in which the store has most to do.
 func Counting() Mix {
 	return Mix{
-		{160, []Verb{Post}}, {10, []Verb{Mark}}, {60, []Verb{Tick}}, {10, []Verb{Retain}}, {10, []Verb{Grow}},
+		{200, []Verb{Post}}, {10, []Verb{Mark}}, {200, []Verb{Tick}}, {10, []Verb{Retain}}, {10, []Verb{Grow}},
 		{150, []Verb{Resume, Fetch, Fetch, Put, Land, Fetch, Put, Land}}, {120, []Verb{ReadClock, ReadLake, ReadLog, PutSeal}},
 		{60, []Verb{Claim}}, {120, []Verb{Read}}, {80, []Verb{Commit}}, {5, []Verb{Skip}}, {10, []Verb{Unlive}}, {60, []Verb{Claim, Read, Commit}},
-		{40, []Verb{Refine}}, {30, []Verb{PutParts}}, {60, []Verb{Install}}, {5, []Verb{Unbatch}}, {120, []Verb{Refine, PutParts, Install}}, {40, []Verb{Refine, PutParts, Unbatch}},
+		{40, []Verb{Refine}}, {30, []Verb{PutParts}}, {60, []Verb{Install}}, {5, []Verb{Unbatch}}, {90, []Verb{Refine, PutParts, Install}}, {30, []Verb{Refine, PutParts, Install, Refine, PutParts, Install}}, {40, []Verb{Refine, PutParts, Unbatch}},
 		{20, []Verb{Create}}, {10, []Verb{Hold}}, {5, []Verb{Unhold}}, {20, []Verb{Switch}},
 	}
 }
@@ -62,13 +62,13 @@ func Random(seed uint64, c Config, m Mix, length int) Schedule {
 	return s
 }
 
-// random returns who does something, and where.
+// random returns who does something, and where; N is a period for those who want one.
 func (c *Config) random(r *rand.Rand) Action {
 	parts := int32(c.Parts)
 	if c.Grow {
 		parts++
 	}
-	return Action{Who: int8(r.IntN(Processes)), Gen: int8(r.IntN(int(c.Gens))), Part: int8(r.Int32N(parts))}
+	return Action{Who: int8(r.IntN(Processes)), Gen: int8(r.IntN(int(c.Gens))), Part: int8(r.Int32N(parts)), N: int8(r.IntN(6))}
 }
 
 // choose fills in what the verb wants.
@@ -93,8 +93,6 @@ func (c *Config) choose(r *rand.Rand, a Action) Action {
 		a.N, a.Lost = int8(r.IntN(maxFlights-1)), r.IntN(5) == 0
 	case Read:
 		a.N = 1 + int8(r.IntN(maxBatch-1))
-	case Refine:
-		a.N = int8(r.IntN(6))
 	case Install:
 		a.Again = r.IntN(3) == 0
 	}

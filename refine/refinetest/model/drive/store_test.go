@@ -63,7 +63,7 @@ func follow(t *testing.T, c *model.Campaign, seed uint64, cfg model.Config, open
 			t.Fatal(err)
 		}
 		return w
-	}, seed, model.Random(seed, cfg, model.Counting(), 300))
+	}, seed, model.Random(seed, cfg, model.Counting(), 600))
 }
 
 // The store holds what the model says after each step of a schedule.
@@ -131,7 +131,7 @@ func TestFindsWrongStores(t *testing.T) {
 				if err := drive.Follow(t.Context(), world, w); err != nil {
 					t.Fatal(err)
 				}
-				if _, v := world.Run(model.Random(seed, cfg, model.Counting(), 300), true); v != nil {
+				if _, v := world.Run(model.Random(seed, cfg, model.Counting(), 600), true); v != nil {
 					t.Logf("seed %d: %.300s", seed, v)
 					return
 				}

@@ -40,6 +40,16 @@ func Counting() Mix {
 	}
 }
 
+// Writing is a mix in which writers and sealers have most to do.
+func Writing() Mix {
+	return Mix{
+		{150, []Verb{Post}}, {30, []Verb{Mark}}, {80, []Verb{Tick}},
+		{60, []Verb{Resume}}, {180, []Verb{Fetch}}, {90, []Verb{Put}}, {90, []Verb{Land}}, {20, []Verb{Unwrite}},
+		{30, []Verb{Resume, Fetch, Fetch, Put, Land, Fetch, Put, Land}},
+		{25, []Verb{ReadClock}}, {30, []Verb{ReadLake}}, {30, []Verb{ReadLog}}, {30, []Verb{PutSeal}}, {40, []Verb{ReadClock, ReadLake, ReadLog, PutSeal}},
+	}
+}
+
 // Random returns the schedule of a seed.
 func Random(seed uint64, c Config, m Mix, length int) Schedule {
 	r := rand.New(rand.NewPCG(seed, 11))

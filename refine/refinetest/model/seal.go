@@ -30,7 +30,8 @@ func (w *World) readLake(who int8) bool {
 		return false
 	}
 	if s.Period = w.nextToSeal(); s.Period < 0 {
-		return false
+		*s = Sealer{}
+		return true
 	}
 	s.Step, s.Parts = SealLake, w.Parts
 	for p := range s.Parts {

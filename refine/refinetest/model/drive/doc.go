@@ -6,4 +6,6 @@
 //	delta   a live batch of the model as a store takes it
 //	period  and a period that goes into it
 //	expect  what the store must hold
+//
+// Its tests let the store on DuckDB do so, and the writers and sealers of the lake.
 package drive

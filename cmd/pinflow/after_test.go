@@ -129,7 +129,7 @@ func (a *aftermath) metricsAreExact(more ...string) {
 	a.t.Helper()
 	var posts []posted
 	for _, r := range a.records {
-		posts = append(posts, posted{r.Value, r.Time()})
+		posts = append(posts, posted{r.Value, r.Time(), r.Position()})
 	}
 	compareMetrics(a.t, newOracle(a.t, posts).metrics(), func(metric string) []string { return shown(a.t, a.data, metric, more...) })
 	rows := rowsOf(a.t, command(a.t, append([]string{"sql", "SELECT count(*) AS n, count(DISTINCT (_partition, _offset)) AS d FROM posts", "--data", a.data, "--output", "json"}, more...)...))

@@ -3,24 +3,34 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"iter"
+	"maps"
 	"math/big"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/pinflow/pinflow"
 )
 
 // posted is a record that the journal holds, as the oracle needs it.
 type posted struct {
-	value []byte
-	at    time.Time
+	value    []byte
+	at       time.Time
+	position pinflow.Position
 }
 
 // oracle computes the shipped metrics from raw posts, in plain Go and apart from everything that
 // Pinflow does: no SQL, no DuckDB, no plan.
-type oracle struct{ pins []cleanPin }
+type oracle struct {
+	pins   []cleanPin
+	latest map[string]cleanPin // by unique_id
+}
 
 type cleanPin struct {
+	id              string
+	position        pinflow.Position
 	category, media string
 	story, saved    bool
 	poster          string // "" for unknown
@@ -32,9 +42,10 @@ type cleanPin struct {
 // newOracle cleans the posts as the definition's words say.
 func newOracle(t testing.TB, posts []posted) *oracle {
 	t.Helper()
-	o := &oracle{}
+	o := &oracle{latest: map[string]cleanPin{}}
 	for _, p := range posts {
 		var raw struct {
+			ID         string  `json:"unique_id"`
 			PosterName *string `json:"poster_name"`
 			Followers  string  `json:"follower_count"`
 			Tags       string  `json:"tag_list"`
@@ -45,7 +56,7 @@ func newOracle(t testing.TB, posts []posted) *oracle {
 		if err := json.Unmarshal(p.value, &raw); err != nil {
 			t.Fatalf("an accepted post is not JSON: %v: %s", err, p.value)
 		}
-		c := cleanPin{category: raw.Category, media: raw.Media, saved: raw.Downloaded == 1, followers: followersOf(raw.Followers), at: p.at}
+		c := cleanPin{id: raw.ID, position: p.position, category: raw.Category, media: raw.Media, saved: raw.Downloaded == 1, followers: followersOf(raw.Followers), at: p.at}
 		switch raw.Media {
 		case "multi-video(story page format)":
 			c.media, c.story = "video", true
@@ -60,6 +71,13 @@ func newOracle(t testing.TB, posts []posted) *oracle {
 			c.tags = strings.Split(raw.Tags, ",")
 		}
 		o.pins = append(o.pins, c)
+		before, again := o.latest[c.id]
+		if again && before.position.TopicPartition != c.position.TopicPartition {
+			t.Errorf("the pin %s lies in %s and in %s", c.id, before.position, c.position)
+		}
+		if !again || c.position.Offset > before.position.Offset {
+			o.latest[c.id] = c
+		}
 	}
 	return o
 }
@@ -89,8 +107,12 @@ type group struct {
 }
 
 func (o *oracle) by(dimensions func(cleanPin) []string) []group {
+	return groups(slices.Values(o.pins), dimensions)
+}
+
+func groups(pins iter.Seq[cleanPin], dimensions func(cleanPin) []string) []group {
 	index := map[string]*group{}
-	for _, p := range o.pins {
+	for p := range pins {
 		d := dimensions(p)
 		key := strings.Join(d, "\x00")
 		if index[key] == nil {
@@ -127,6 +149,22 @@ func (g group) average(digits int) string {
 		return "null"
 	}
 	return canonical(rounded(new(big.Rat).SetFrac(sum, big.NewInt(n)), digits))
+}
+
+func (g group) total() string {
+	var sum *big.Int
+	for _, p := range g.pins {
+		if p.followers != nil {
+			if sum == nil {
+				sum = new(big.Int)
+			}
+			sum.Add(sum, p.followers)
+		}
+	}
+	if sum == nil {
+		return "null"
+	}
+	return sum.String()
 }
 
 func (g group) most() string {
@@ -197,6 +235,12 @@ func (o *oracle) metrics() map[string][]string {
 		}
 		put("distinct_posters", g, fmt.Sprint(len(posters)))
 	}
+	for _, g := range groups(maps.Values(o.latest), func(p cleanPin) []string { return []string{p.category} }) {
+		put("pins_by_category", g, g.count(all), g.total(), g.average(2))
+	}
+	for _, g := range groups(maps.Values(o.latest), func(p cleanPin) []string { return []string{p.media} }) {
+		put("pins_by_media", g, g.count(all))
+	}
 	tags := map[string]int{}
 	for _, p := range o.pins {
 		for _, tag := range p.tags {
@@ -215,7 +259,7 @@ func (o *oracle) metrics() map[string][]string {
 // names are the metrics that the oracle knows.
 func (o *oracle) names() map[string]bool {
 	known := map[string]bool{}
-	for _, name := range []string{"posts_per_window", "category_popularity", "category_per_half_hour", "media_share", "unknown_followers", "distinct_posters", "popular_tags"} {
+	for _, name := range []string{"posts_per_window", "category_popularity", "category_per_half_hour", "media_share", "unknown_followers", "distinct_posters", "popular_tags", "pins_by_category", "pins_by_media"} {
 		known[name] = true
 	}
 	return known

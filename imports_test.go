@@ -40,7 +40,7 @@ func breach(from, to string) string {
 		return "what all stages share knows none of them"
 	case slices.Contains(stages, stage) && slices.Contains(stages, toStage) && stage != toStage:
 		return "stages meet in the root's interfaces and never import one another; cmd puts them together"
-	case stage == toStage && leaf != "" && toLeaf != "" && !strings.HasPrefix(toLeaf, leaf+"/") && !strings.HasSuffix(leaf, "test"):
+	case stage == toStage && leaf != "" && toLeaf != "" && !strings.HasPrefix(toLeaf, leaf+"/") && !strings.HasPrefix(leaf, toLeaf+"/") && !strings.HasSuffix(leaf, "test"):
 		return "a leaf imports its stage and the root, not the leaf beside it: one choice must not need another"
 	case stage == toStage && leaf == "" && slices.Contains(stages, stage):
 		return "a stage does not know its leaves; they implement its interfaces"

@@ -31,7 +31,7 @@ func (o *operator) Audit(ctx context.Context, q web.AuditRequest, progress func(
 	}
 	plan := o.current().plan
 	a, err := audit.New(audit.Options{
-		Plan: plan, Period: o.period, Journal: o.journal, Lake: auditedLake{o.objects}, Raw: o.raw, Derived: o.derived, Store: o.store, Parts: o.partFiles(),
+		Plan: plan, Period: o.period, Journal: o.journal, Lake: auditedLake{o.objects}, Raw: lake.NewRaw(o.objects), Derived: o.derived, Store: o.store, Parts: o.partFiles(),
 		Engine: func(ctx context.Context, raw pinflow.RawReader) (pinflow.BatchEngine, error) {
 			return o.batchEngine(ctx, plan, raw)
 		},

@@ -43,7 +43,7 @@ func (h *liveHalf) stream(ctx context.Context, n int) error {
 	metrics := &registration{Registerer: prometheus.WrapRegistererWith(labels, h.metrics)}
 	defer metrics.drop()
 	s, err := refine.NewStream(refine.Options{
-		Journal: h.journal, Engine: h.engine, Store: h.store, Plan: h.plan, Period: h.period,
+		Journal: h.journal, History: h.raw, Engine: h.engine, Store: h.store, Plan: h.plan, Period: h.period,
 		Group: groupOf("stream", h.plan.Generation+" "+h.StoreURL()), Log: h.log, Metrics: metrics,
 	})
 	if err != nil {

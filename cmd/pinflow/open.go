@@ -102,7 +102,11 @@ func openStore(ctx context.Context, s *config.Settings, objects pinflow.Objects,
 		return nil, nil, err
 	}
 	c.add(instance.Close)
-	store, err := duckdb.Open(ctx, duckdb.Options{Instance: instance, Log: log, Metrics: metrics})
+	at := duckdb.Options{Instance: instance, Log: log, Metrics: metrics}
+	if local, ok := objects.(pinflow.LocalObjects); ok {
+		at.File = func(p pinflow.Part) string { return local.Path(p.Name) }
+	}
+	store, err := duckdb.Open(ctx, at)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -16,7 +16,11 @@ import (
 func (b *bench) refine(ctx context.Context, in pinflow.Batch) (pinflow.Delta, error) {
 	delta := pinflow.Delta{Generation: b.engine.plan.Generation}
 	for _, s := range in.Slices {
-		delta.Advances = append(delta.Advances, pinflow.Advance{TopicPartition: s.TopicPartition, Start: s.Start, End: s.End, Period: s.Floor})
+		a := pinflow.Advance{TopicPartition: s.TopicPartition, Start: s.Start, End: s.End, Period: s.Floor}
+		if len(s.Periods) > 0 {
+			a.First = s.Periods[0]
+		}
+		delta.Advances = append(delta.Advances, a)
 	}
 	all, err := bySource(b.engine.plan, in)
 	if err != nil {

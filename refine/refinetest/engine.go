@@ -103,6 +103,9 @@ func checkAdvances(t testing.TB, p *pinflow.Plan, b pinflow.Batch, d pinflow.Del
 	want := make([]pinflow.Advance, len(b.Slices))
 	for i, s := range b.Slices {
 		want[i] = pinflow.Advance{TopicPartition: s.TopicPartition, Start: s.Start, End: s.End, Period: s.Floor}
+		if len(s.Periods) > 0 {
+			want[i].First = s.Periods[0]
+		}
 	}
 	if d.Generation != p.Generation || !slices.Equal(d.Advances, want) {
 		t.Errorf("the delta advances %v of %s, its batch %v of %s", d.Advances, d.Generation, want, p.Generation)

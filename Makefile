@@ -35,4 +35,4 @@ bench: build ## the benchmarks of bench/RESULTS.md, each beside its peer in one 
 
 .PHONY: soak
 soak: ## the tests by seeds with more of them: SEEDS=200 make soak
-	PINFLOW_SEEDS=$${SEEDS:-200} $(GO) test -count=1 -timeout 4h -run 'TestKill|TestSimulation' ./cmd/pinflow ./lake
+	PINFLOW_SEEDS=$${SEEDS:-200} $(GO) test -count=1 -timeout 4h -run 'TestKill|TestSimulation|TestMetamorphic|TestSchedules|TestBeyondTheGrace|TestDuckDB|TestLake' ./cmd/pinflow ./lake ./refine ./refine/refinetest/model/...

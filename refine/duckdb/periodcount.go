@@ -76,9 +76,9 @@ func (c *counts) list() []pinflow.ModelCount {
 	return list
 }
 
-// countAccepted counts the rows that a model's table on a bench has.
-func (p *period) countAccepted(ctx context.Context, b *bench, m *model) error {
-	rows, err := b.conn.QueryContext(ctx, "SELECT _topic, _partition, count(*) FROM "+m.table+" WHERE _reject IS NULL GROUP BY ALL")
+// countAccepted counts a model's rows in a relation.
+func (p *period) countAccepted(ctx context.Context, b *bench, m *model, from string) error {
+	rows, err := b.conn.QueryContext(ctx, "SELECT _topic, _partition, count(*) FROM "+from+" GROUP BY ALL")
 	if err != nil {
 		return b.failure(ctx, m, err)
 	}

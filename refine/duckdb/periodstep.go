@@ -75,29 +75,65 @@ func (p *period) stepOn(ctx context.Context, b *bench, batch pinflow.Batch) erro
 		b.sources[i].load(all[i])
 	}
 	var found rejects
-	written := map[*cleaning]pinflow.Part{}
+	streams := map[*cleaning]*stream{}
+	defer func() {
+		for _, st := range streams {
+			st.forget()
+		}
+	}()
 	for _, m := range b.models {
 		if m.source.numbered.n == 0 {
 			continue
 		}
-		if _, err := b.refineModel(ctx, m, &found); err != nil {
-			return b.failure(ctx, m, err)
-		}
-		if err := p.keep(ctx, b, m, written); err != nil {
+		if err := p.model(ctx, b, m, streams, &found); err != nil {
 			return err
 		}
 	}
 	return p.reject(ctx, found)
 }
 
-// keep takes what a model's tables on the bench hold. written are the parts of models before it that share its cleaning.
-func (p *period) keep(ctx context.Context, b *bench, m *model, written map[*cleaning]pinflow.Part) error {
-	if err := p.countAccepted(ctx, b, m); err != nil {
+// model takes the records of a step as rows and rejects of a model. Mostly no record makes the SQL fail, and the rows need no table on
+// the way to their file; else it is found out on the bench which ones do.
+func (p *period) model(ctx context.Context, b *bench, m *model, streams map[*cleaning]*stream, found *rejects) error {
+	st := streams[m.cleaning]
+	if st == nil {
+		st = &stream{period: p, bench: b, cleaning: m.cleaning}
+		if err := st.write(ctx); err != nil && !ofRecord(err) {
+			return b.failure(ctx, m, err)
+		}
+		streams[m.cleaning] = st
+	}
+	if st.good {
+		err := st.model(ctx, m, found)
+		if err == nil || !ofRecord(err) {
+			return err
+		}
+		st.good = false
+		if err := b.empty(ctx, m); err != nil {
+			return b.failure(ctx, m, err)
+		}
+	}
+	if err := b.show(ctx, m, ""); err != nil {
+		return b.failure(ctx, m, err)
+	}
+	if _, err := b.refineModel(ctx, m, found); err != nil {
+		return b.failure(ctx, m, err)
+	}
+	return p.keep(ctx, b, m)
+}
+
+// keep takes what a model's tables on the bench hold.
+func (p *period) keep(ctx context.Context, b *bench, m *model) error {
+	if err := p.countAccepted(ctx, b, m, m.table+" WHERE _reject IS NULL"); err != nil {
 		return err
 	}
-	if err := p.writeClean(ctx, b, m, written); err != nil {
+	if _, err := p.write(ctx, b.conn, pinflow.CleanPart, m.Name, "SELECT * FROM "+m.table+" WHERE _reject IS NULL", m.rowColumns()); err != nil {
 		return err
 	}
+	return p.keepPartials(ctx, m)
+}
+
+func (p *period) keepPartials(ctx context.Context, m *model) error {
 	for i := range m.partials {
 		if part := &m.partials[i]; part.used {
 			if err := p.add(ctx, p.merged[part.Partial.Table], "SELECT * FROM "+part.table); err != nil {
@@ -106,24 +142,6 @@ func (p *period) keep(ctx context.Context, b *bench, m *model, written map[*clea
 		}
 	}
 	return nil
-}
-
-// writeClean writes a model's accepted rows. Of models that share their cleaning and accept the same records of the step, the file is the same.
-func (p *period) writeClean(ctx context.Context, b *bench, m *model, written map[*cleaning]pinflow.Part) error {
-	if one, ok := written[m.cleaning]; ok {
-		var same bool
-		if err := b.conn.QueryRowContext(ctx, "SELECT count(*) = 0 FROM "+m.cleaning.table+" WHERE ("+m.cleaning.rejects[0]+" IS NULL) <> ("+m.reject+" IS NULL)").Scan(&same); err != nil {
-			return b.failure(ctx, m, err)
-		}
-		if same {
-			return p.link(one, m.Name)
-		}
-	}
-	part, err := p.write(ctx, b.conn, pinflow.CleanPart, m.Name, "SELECT * FROM "+m.table+" WHERE _reject IS NULL", m.rowColumns())
-	if err == nil && part.Rows > 0 && m.reject == m.cleaning.rejects[0] {
-		written[m.cleaning] = part
-	}
-	return err
 }
 
 // link makes a part of another name of the same file.

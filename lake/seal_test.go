@@ -302,12 +302,12 @@ func TestPartitionsAdded(t *testing.T) {
 	if _, err := lake.EnsureTopic(t.Context(), w.objects, about, 0, false); pinflow.KindOf(err) != pinflow.Invalid {
 		t.Errorf("a journal with fewer: %v", err)
 	}
-	writer, err := lake.NewWriter(lake.Options{Journal: w.journal.Client(), Objects: w.objects, Topics: []string{"a"}, Unkeyed: []string{"a"}})
+	writer, err := lake.NewWriter(lake.Options{Journal: w.journal.Client(), Objects: w.objects, Topics: []string{"a"}, Unkeyed: []string{"a"}, FlushCount: 1})
 	must(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- writer.Run(ctx) }()
-	for len(writer.Ends()) < 4 {
+	for len(writer.Ends()) < 4 || writer.Ends()[pinflow.TopicPartition{Topic: "a", Partition: 3}] < 2 {
 		<-time.After(time.Millisecond)
 	}
 	cancel()

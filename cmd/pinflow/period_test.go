@@ -131,7 +131,7 @@ func TestPeriodsAgree(t *testing.T) {
 		}
 	}
 	inStore := map[int64]pinflow.Period{}
-	rows, err := instance.File.QueryContext(t.Context(), fmt.Sprintf(`SELECT _offset, _period FROM "_gen_%[1]s".posts UNION ALL SELECT "offset", period FROM "_gen_%[1]s".rejects`, plan.Generation))
+	rows, err := instance.File.QueryContext(t.Context(), fmt.Sprintf(`SELECT _offset, _period FROM "_gen_%[1]s".posts UNION ALL SELECT "offset", period FROM "_gen_%[1]s".rejects WHERE model = 'posts'`, plan.Generation))
 	must(t, err)
 	must(t, duck.EachRow(rows, func(row []any) error {
 		offset := row[0].(int64)

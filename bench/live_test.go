@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,11 +30,14 @@ const backlog = 200_000
 // a Kafka client, a spool file of lines, read_json with given columns, the same cleaning, the same metrics, and
 // nothing committed.
 func BenchmarkLive(b *testing.B) {
-	for _, c := range []struct{ name, rows, metrics string }{
-		{"partials", "none", ""}, {"posts", "all", ""}, {"partials of one metric", "none", "posts_per_window"},
+	for _, c := range []struct {
+		name, rows, metrics string
+		entities            bool
+	}{
+		{"partials", "none", "", false}, {"posts", "all", "", false}, {"partials of one metric", "none", "posts_per_window", false}, {"as it ships", "all", "", true},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			d, p := liveDefinition(b, c.rows, c.metrics)
+			d, p := liveDefinition(b, c.rows, c.metrics, c.entities)
 			j, addr := journalOf(b, p, backlog)
 			for b.Loop() {
 				compare(b, "records/s", func(time.Duration) float64 { return liveRate(b, j, p) },
@@ -43,11 +47,16 @@ func BenchmarkLive(b *testing.B) {
 	}
 }
 
-// liveDefinition is the shipped definition with rows kept or not, and with all metrics or one.
-func liveDefinition(b *testing.B, rows, metric string) (*pinflow.Definition, *pinflow.Plan) {
+// liveDefinition is the shipped definition with rows kept or not, with all metrics or one, and with its entities or without.
+func liveDefinition(b *testing.B, rows, metric string, entities bool) (*pinflow.Definition, *pinflow.Plan) {
 	b.Helper()
 	d := shipped(b)
 	d.Models[0].Rows = rows
+	d.Reports = nil
+	if !entities {
+		d.Models = slices.DeleteFunc(d.Models, func(m pinflow.ModelScript) bool { return len(m.Key) > 0 })
+		d.Metrics = slices.DeleteFunc(d.Metrics, func(m pinflow.Script) bool { return strings.HasPrefix(m.Name, "pins_") })
+	}
 	for _, m := range d.Metrics {
 		if m.Name == metric {
 			d.Metrics = []pinflow.Script{m}
@@ -168,6 +177,9 @@ func rawRate(b *testing.B, broker string, d *pinflow.Definition, p *pinflow.Plan
 		n := spoolBatch(b, cl, spool, 20_000)
 		done += n
 		exec("CREATE OR REPLACE TEMP TABLE posts AS " + d.Models[0].SQL)
+		if len(d.Models) > 1 { // the entities of this batch alone
+			exec("CREATE OR REPLACE TEMP TABLE pins AS SELECT * FROM posts QUALIFY row_number() OVER (PARTITION BY unique_id ORDER BY _offset DESC) = 1")
+		}
 		for i, m := range d.Metrics {
 			exec(fmt.Sprintf("CREATE OR REPLACE TEMP TABLE metric_%d AS %s", i, m.SQL))
 		}

@@ -59,6 +59,8 @@ type Change struct {
 	// Rows are accepted rows in the table's column order, per key in the order of their offsets. Of rows
 	// with the same key and period there is only the last (keep latest), of rows with the same key the first (keep first).
 	Rows Relation
+	// Single tells that no two Rows have the same key.
+	Single bool
 	// Before are the columns of the rows held that Deltas wants, the key's first.
 	Before []Column
 	// Deltas returns the signed partials, given the rows that the store holds of the keys in Rows, as Before. It

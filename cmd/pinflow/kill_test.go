@@ -102,7 +102,7 @@ func waitUntilCounted(t testing.TB, p *process, topic string) {
 			args = append(args, "--after", last.String())
 		}
 	}
-	eventually(t, fmt.Sprintf("%v are counted", args[4:]), func() bool {
+	within(t, 10*time.Minute, fmt.Sprintf("%v are counted", args[4:]), func() bool {
 		return run(t.Context(), args, discard{}, discard{}) == exitDone
 	})
 }

@@ -140,15 +140,21 @@ func (p *process) peakMemory() int64 {
 // eventually waits for a condition that other processes bring about.
 func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
+	within(t, 2*time.Minute, what, holds)
+}
+
+// within waits for a condition for so long at the most. How long is no claim about speed: it ends a test that waits in vain.
+func within(t testing.TB, limit time.Duration, what string, holds func() bool) {
+	t.Helper()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.NewTimer(2 * time.Minute)
+	deadline := time.NewTimer(limit)
 	defer deadline.Stop()
 	for !holds() {
 		select {
 		case <-tick.C:
 		case <-deadline.C:
-			t.Fatalf("still not after two minutes: %s", what)
+			t.Fatalf("still not after %s: %s", limit, what)
 		}
 	}
 }

@@ -128,7 +128,7 @@ func (e *entity) change(ctx context.Context, b *bench) ([]pinflow.Change, error)
 		}
 		return added, nil
 	}
-	return []pinflow.Change{{Table: e.model.Table, Rows: rows, Before: e.before, Deltas: deltas}}, nil
+	return []pinflow.Change{{Table: e.model.Table, Rows: rows, Single: onePeriod || e.model.Keep == "first", Before: e.before, Deltas: deltas}}, nil
 }
 
 // linkSQL picks the rows that count: of those with the same key and period the last one, which has in _next the period of the row

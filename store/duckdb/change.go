@@ -33,14 +33,17 @@ func (s *Store) gatherChange(ctx context.Context, g *generation, c pinflow.Chang
 	if err := s.gatherAdded(ctx, g, deltas, w); err != nil {
 		return err
 	}
-	w.steps = append(w.steps, step{t, t.standSQL(from, held)})
+	w.steps = append(w.steps, step{t, t.standSQL(from, held, c.Single)})
 	return nil
 }
 
 // standSQL lets rows stand for their keys: with keep latest the last of each in place of the one held, with keep first the
-// first of each that is not held.
-func (t *table) standSQL(from, held string) []string {
+// first of each that is not held. Of single rows none is to be picked.
+func (t *table) standSQL(from, held string, single bool) []string {
 	one := func(where, order string) string {
+		if single {
+			return "INSERT INTO " + t.whole() + " SELECT * FROM " + from + " AS r" + where
+		}
 		return fmt.Sprintf("INSERT INTO %s SELECT * FROM %s AS r%s QUALIFY row_number() OVER (PARTITION BY %s ORDER BY _offset %s) = 1",
 			t.whole(), from, where, strings.Join(quoted(t.Key), ", "), order)
 	}

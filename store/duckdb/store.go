@@ -26,7 +26,7 @@ type Options struct {
 	Timeout time.Duration // of a query that names none; 0 for 30 s
 	// File tells where a part of the lake lies now; nil for where it lay when it was installed. Rows of models that keep recent ones only are read there.
 	File        func(pinflow.Part) string
-	ResultBytes int64 // of one query's answer, about, in memory; more is TooLarge; 0 for 128 MiB
+	ResultBytes int64 // of one query's answer, about, in memory; more is TooLarge; 0 for 64 MiB
 }
 
 func (o *Options) setDefaults() {

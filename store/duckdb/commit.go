@@ -87,7 +87,7 @@ func (s *Store) apply(ctx context.Context, tx *sql.Tx, g *generation, d pinflow.
 		if err != nil {
 			return failed("commit", "rows of "+step.t.Name, err)
 		}
-		if step.t.Kind == pinflow.Partials {
+		if step.t.Kind == pinflow.Partials || step.t.Kind == pinflow.Entities {
 			added[step.t] += n
 		}
 	}

@@ -20,18 +20,29 @@ func (s *Store) maintain(ctx context.Context, g *generation) {
 	// It is short, and what is begun is ended: an interrupted checkpoint would have to be begun anew.
 	ctx = context.WithoutCancel(ctx)
 	for _, t := range g.tables {
+		if t.Kind == pinflow.Entities {
+			if t.replaced(s.o.Recent) {
+				s.maintainBy(s.compact, ctx, t, "a table was not made anew, its rows are right all the same")
+			}
+			continue
+		}
 		if t.recent <= max(s.recentLimit(t), t.retry) {
 			continue
 		}
-		if err := s.fold(ctx, t); err != nil {
-			t.retry = 2 * t.recent
-			s.metrics.trouble()
-			s.o.Log.Warn("recent rows were not merged, the metrics are exact all the same", "table", t.Name, "rows", t.recent, "error", err)
-		}
+		s.maintainBy(s.fold, ctx, t, "recent rows were not merged, the metrics are exact all the same")
 	}
 	if err := s.checkpointIfLong(ctx); err != nil {
 		s.metrics.trouble()
 		s.o.Log.Warn("the write-ahead log was not folded into the store's file", "file", s.file, "error", err)
+	}
+}
+
+// maintainBy does one thing for a table, and says so if it fails.
+func (s *Store) maintainBy(do func(context.Context, *table) error, ctx context.Context, t *table, failed string) {
+	if err := do(ctx, t); err != nil {
+		t.retry = 2 * t.recent
+		s.metrics.trouble()
+		s.o.Log.Warn(failed, "table", t.Name, "rows", t.recent, "error", err)
 	}
 }
 

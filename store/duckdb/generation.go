@@ -25,7 +25,7 @@ type generation struct {
 type table struct {
 	pinflow.Table
 	schema         string // quoted
-	recent, merged int64  // rows, for kind Partials
+	recent, merged int64  // rows, for kind Partials; rows replaced since, and rows when, it was made anew, for kind Entities
 	folds          int64  // since it was loaded
 	retry          int64  // after a fold that failed: how many recent rows before the next try
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/duckdb/duckdb-go/v2"
+	"github.com/pinflow/pinflow/internal/duck"
 )
 
 // DuckDB cannot checkpoint while a query reads a snapshot that is older than the last UPDATE. So a checkpoint that is due waits a
@@ -30,7 +31,10 @@ func (s *Store) checkpointIfLong(ctx context.Context) error {
 		return nil // DuckDB does not checkpoint while another transaction writes
 	}
 	start := time.Now()
-	defer func() { s.metrics.checkpointed(time.Since(start)) }()
+	defer func() {
+		duck.GiveBack() // a checkpoint frees much of what came since the last
+		s.metrics.checkpointed(time.Since(start))
+	}()
 	err := s.checkpoint(ctx)
 	if inTheWay(err) {
 		err = s.checkpointAlone(ctx, size)

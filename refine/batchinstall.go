@@ -105,7 +105,7 @@ func (b *batch) installOne(ctx context.Context, m *made) (*pinflow.Comparison, e
 	}
 	for delay := firstDelay; ; delay *= 2 {
 		c, err := b.Store.Install(ctx, in)
-		if err == nil || !unavailable(err) || delay > longDelay {
+		if err == nil || ctx.Err() != nil || !unavailable(err) || delay > longDelay {
 			return c, err
 		}
 		b.Log.Warn("batch: could not install, trying again", "period", b.PeriodLength.Name(m.period), "error", err, "hint", pinflow.HintOf(err))

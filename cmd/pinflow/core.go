@@ -41,6 +41,10 @@ func openCore(ctx context.Context, s *config.Settings, log *slog.Logger, metrics
 	if c.parts, err = newSupervisor(log, metrics); err != nil {
 		return c, err
 	}
+	given, refused := mustCompile(ctx, s.Pipeline, t.err)
+	if refused != nil && !mayServe(s) {
+		return c, refused
+	}
 	if c.lock, err = datalock.Acquire(s.Data, datalock.Info{}); err != nil {
 		return c, err
 	}
@@ -51,7 +55,7 @@ func openCore(ctx context.Context, s *config.Settings, log *slog.Logger, metrics
 	if c.instance, c.store, err = openStore(ctx, s, c.objects, log, metrics, &c.closers); err != nil {
 		return c, err
 	}
-	if c.plans, err = choosePlans(ctx, c.store, s.Pipeline, t.err); err != nil {
+	if c.plans, err = choosePlans(ctx, c.store, given, refused, t.err); err != nil {
 		return c, err
 	}
 	if c.isPinned(c.plans) {

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 
 	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/config"
 	"github.com/pinflow/pinflow/store/duckdb"
 )
 
@@ -32,10 +35,9 @@ func (p plans) newest() *pinflow.Plan {
 	return p.current
 }
 
-// choosePlans compiles the definition and holds it to what the store serves. A definition with faults is refused, with all of them; a
-// store that serves one already goes on with that.
-func choosePlans(ctx context.Context, store *duckdb.Store, dir string, stderr io.Writer) (plans, error) {
-	given, refused := mustCompile(ctx, dir, stderr)
+// choosePlans holds the definition, or why it was refused, to what the store serves. A store that serves one already goes on with that when the
+// definition has faults.
+func choosePlans(ctx context.Context, store *duckdb.Store, given *pinflow.Plan, refused error, stderr io.Writer) (plans, error) {
 	current, err := store.Current(ctx)
 	switch {
 	case err != nil:
@@ -56,6 +58,16 @@ func choosePlans(ctx context.Context, store *duckdb.Store, dir string, stderr io
 		err = anotherPipeline(served, given)
 	}
 	return plans{current: served, next: given}, err
+}
+
+// mayServe tells whether there can be a store that serves a definition already. Where there is no file yet, nothing need be opened, or made, to know.
+func mayServe(s *config.Settings) bool {
+	file, _, err := config.ParseStore(s.StoreURL())
+	if err != nil || file == "" {
+		return true
+	}
+	_, err = os.Stat(file)
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 func anotherPipeline(served, given *pinflow.Plan) error {

@@ -91,7 +91,7 @@ func (d describer) topics(values []*huma.Schema) *huma.Operation {
 	record := &huma.Schema{Type: huma.TypeObject, Required: []string{"value"},
 		Properties: map[string]*huma.Schema{"key": key, "value": {AnyOf: values}, "partition": partition}}
 	body := &huma.Schema{Type: huma.TypeObject, Required: []string{"records"},
-		Properties: map[string]*huma.Schema{"records": {Type: huma.TypeArray, Items: record, MaxItems: new(maxTopicRecords)}}}
+		Properties: map[string]*huma.Schema{"records": {Type: huma.TypeArray, Items: record, MinItems: new(1), MaxItems: new(maxTopicRecords)}}}
 	op := &huma.Operation{Method: http.MethodPost, Path: "/topics/{topic}", OperationID: "post_topic", Tags: []string{"Post"}, Summary: "Post To Topic",
 		Description: "The Kafka REST proxy's v2 shape, for clients written for it. Answered with 200 if a record has been taken; those that have not say why.",
 		Parameters:  []*huma.Param{{Name: "topic", In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeString}}, keyParam()},

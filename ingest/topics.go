@@ -27,7 +27,9 @@ const (
 //
 // Each value is judged as a post to the source's route. The answer is 200 if a record was taken: those that
 // were not say so by error_code, 1 if sending it again won't help and 2 if it may. If none was taken, the answer's
-// status tells why. Problems also have the proxy's members error_code and message.
+// status tells why, where the proxy says 200 all the same. What is wrong with the body as a whole has the proxy's
+// statuses: 400 if it is not JSON, 422 if it has no records or a member that nobody would heed. Problems also have the
+// proxy's members error_code and message, and its content type if that is what the client accepts.
 type topics struct{ in *Ingest }
 
 // restRecord is one record of a post.
@@ -67,12 +69,12 @@ func (t topics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s := t.in.byTopic(r.PathValue("topic"))
 	if s == nil {
 		p := problem.Of(&pinflow.Error{Op: "find topic", On: r.PathValue("topic"), Kind: pinflow.NotFound, Hint: "The topics are those of the pipeline's sources."})
-		writeREST(w, p, 40401, nil)
+		writeREST(w, r, p, 40401, nil)
 		return
 	}
 	fail := func(p problem.Problem) {
 		s.metrics.posts(p.Status, 1)
-		writeREST(w, p, p.Status, nil)
+		writeREST(w, r, p, p.Status, nil)
 	}
 	if r.Method != http.MethodPost {
 		fail(notAPost(w, r))
@@ -99,6 +101,9 @@ func (t topics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.in.room.Release(weight)
 	records, err := readREST(b)
+	if err == nil && len(records) == 0 {
+		err = faultREST("/records", "holds no record")
+	}
 	if err != nil {
 		fail(bodyProblem(err))
 		return
@@ -129,20 +134,22 @@ func checkREST(h http.Header) *problem.Problem {
 // readREST reads the records of a post. An error says why it has none.
 func readREST(b *body) ([]restRecord, error) {
 	d := json.NewDecoder(b)
+	d.DisallowUnknownFields()
 	var records []restRecord
-	found := false
 	err := expect(d, '{')
 	for err == nil && d.More() {
 		var name json.Token
 		if name, err = d.Token(); err != nil {
 			break
 		}
-		if name != "records" {
+		switch name {
+		case "records":
+			records, err = restArray(d)
+		case "key_schema", "key_schema_id", "value_schema", "value_schema_id": // of other formats than JSON
 			err = d.Decode(new(json.RawMessage))
-			continue
+		default:
+			err = unknownREST(fmt.Sprint(name))
 		}
-		found = true
-		records, err = restArray(d)
 	}
 	if err == nil {
 		err = expect(d, '}')
@@ -152,15 +159,16 @@ func readREST(b *body) ([]restRecord, error) {
 			err = notREST("something follows the object")
 		}
 	}
-	if err == nil && !found {
-		err = notREST("records is missing")
-	}
 	return records, asREST(err)
 }
 
 func restArray(d *json.Decoder) (records []restRecord, err error) {
-	if err := expect(d, '['); err != nil {
+	open, err := d.Token()
+	if err != nil || open == nil { // null is as good as none
 		return nil, err
+	}
+	if open != json.Delim('[') {
+		return nil, notREST("records should be a list")
 	}
 	for d.More() {
 		var rec restRecord
@@ -189,17 +197,35 @@ func asREST(err error) error {
 	var syntax *json.SyntaxError
 	var typ *json.UnmarshalTypeError
 	switch {
+	case err == nil:
+		return nil
 	case err == io.EOF:
 		return notREST("the body ends too early")
+	case strings.HasPrefix(err.Error(), unknownField):
+		return unknownREST(strings.Trim(strings.TrimPrefix(err.Error(), unknownField), `"`))
 	case errors.As(err, &syntax), errors.As(err, &typ):
 		return notREST(err.Error())
 	}
 	return err
 }
 
+// unknownField is how JSON's decoder begins to say that a member is none of the struct's.
+const unknownField = "json: unknown field "
+
+// howREST shows what to post.
+const howREST = `Post {"records":[{"value":{…}}]}.`
+
 func notREST(why string) error {
-	return &pinflow.Error{Op: "read the records", Kind: pinflow.Invalid, Err: errors.New(why), Hint: `Post {"records":[{"value":{…}}]}.`}
+	return &pinflow.Error{Op: "read the records", Kind: pinflow.Invalid, Err: errors.New(why), Hint: howREST}
 }
+
+// faultREST says what is wrong with a body that is JSON.
+func faultREST(path, reason string) error {
+	return &pinflow.Error{Op: "read the records", Kind: pinflow.Invalid, Err: problem.Faults{{Path: path, Reason: reason}}, Hint: howREST}
+}
+
+// unknownREST refuses a member that would be dropped, such as a record's headers.
+func unknownREST(name string) error { return faultREST("/"+name, "is not known here") }
 
 // takeREST judges records, appends the good ones and answers.
 func (s *source) takeREST(w http.ResponseWriter, r *http.Request, records []restRecord) {
@@ -243,7 +269,7 @@ func (s *source) takeREST(w http.ResponseWriter, r *http.Request, records []rest
 		s.metrics.posts(http.StatusOK, taken)
 	}
 	if taken == 0 && first != nil {
-		writeREST(w, *first, first.Status, offsets)
+		writeREST(w, r, *first, first.Status, offsets)
 		return
 	}
 	w.Header().Set("Content-Type", restContent)
@@ -303,9 +329,12 @@ func explainREST(p problem.Problem) string {
 	return strings.Join(said, "; ")
 }
 
-func writeREST(w http.ResponseWriter, p problem.Problem, code int, offsets []restOffset) {
+func writeREST(w http.ResponseWriter, r *http.Request, p problem.Problem, code int, offsets []restOffset) {
 	h := w.Header()
 	h.Set("Content-Type", problem.ContentType)
+	if strings.Contains(r.Header.Get("Accept"), "application/vnd.kafka") {
+		h.Set("Content-Type", restContent)
+	}
 	h.Set("Cache-Control", "no-store")
 	if p.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(p.RetryAfter))

@@ -78,7 +78,11 @@ func TestTopicsRefused(t *testing.T) {
 		{"no such topic", "nowhere", `{"records":[]}`, 404, 40401},
 		{"not json", "notes", `hello`, 400, 400},
 		{"no object", "notes", `[]`, 400, 400},
-		{"no records", "notes", `{}`, 400, 400},
+		{"no records", "notes", `{}`, 422, 422},
+		{"records null", "notes", `{"records":null}`, 422, 422},
+		{"records empty", "notes", `{"records":[]}`, 422, 422},
+		{"a member that nobody heeds", "notes", `{"records":[{"value":{"id":"a","text":""}}],"acks":0}`, 422, 422},
+		{"a record's member that nobody heeds", "notes", `{"records":[{"value":{"id":"a","text":""},"headers":[]}]}`, 422, 422},
 		{"records no list", "notes", `{"records":{}}`, 400, 400},
 		{"a record no object", "notes", `{"records":[1]}`, 400, 400},
 		{"cut off", "notes", `{"records":[{"value":{"id"`, 400, 400},
@@ -102,6 +106,9 @@ func TestTopicsRefused(t *testing.T) {
 	if got := post(t, url+"/topics/notes", strings.NewReader("{}"), "Content-Type", "application/vnd.kafka.avro.v2+json"); got.status != 415 {
 		t.Errorf("Avro is answered with %d", got.status)
 	}
+	if j.count() != 0 {
+		t.Errorf("the journal has %d records of posts that were refused", j.count())
+	}
 	j.fail = func(n int, _ pinflow.Draft) error {
 		if n == 1 {
 			return nil
@@ -117,9 +124,14 @@ func TestTopicsRefused(t *testing.T) {
 	}
 }
 
-func TestTopicsEmpty(t *testing.T) {
+// TestTopicsAccept answers a client of the proxy in the content type that it reads.
+func TestTopicsAccept(t *testing.T) {
 	url := start(t, ingest.Options{Journal: newJournal(1)})
-	if got, _ := postREST(t, url+"/topics/notes", `{"records":[]}`); got.status != 200 || !strings.Contains(string(got.body), `"offsets":[]`) {
-		t.Errorf("answered %d %s", got.status, got.body)
+	for accept, want := range map[string]string{"": "application/problem+json", "*/*": "application/problem+json",
+		"application/vnd.kafka.v2+json, application/json": "application/vnd.kafka.v2+json"} {
+		got := post(t, url+"/topics/notes", strings.NewReader(`{"records":[]}`), "Accept", accept)
+		if got.status != 422 || got.header.Get("Content-Type") != want {
+			t.Errorf("who accepts %q is answered %d as %s", accept, got.status, got.header.Get("Content-Type"))
+		}
 	}
 }

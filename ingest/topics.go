@@ -260,6 +260,9 @@ func (s *source) takeREST(w http.ResponseWriter, r *http.Request, records []rest
 				continue
 			}
 			p := s.in.appendProblem(receipt.Err)
+			if pinflow.KindOf(receipt.Err) == pinflow.NotFound && int(drafts[n].Partition) >= s.Partitions {
+				p = invalidREST("/partition", "the topic has none of that number").problem()
+			}
 			code := 1
 			if p.Status == http.StatusServiceUnavailable {
 				code = 2
@@ -284,25 +287,26 @@ func (s *source) judgeREST(rec restRecord, d *pinflow.Draft) *refusal {
 	if no := s.judge(rec.Value, d); no != nil {
 		return no
 	}
-	invalid := func(path, reason string) *refusal {
-		return &refusal{http.StatusUnprocessableEntity, []value.Fault{{Path: path, Reason: reason}}}
-	}
 	if key := restKey(rec.Key); key != nil {
 		if s.Key != "" && string(key) != string(d.Key) {
-			return invalid("/key", "is not the value's "+s.Key+", which is the key")
+			return invalidREST("/key", "is not the value's "+s.Key+", which is the key")
 		}
 		d.Key = key
 	}
 	if rec.Partition != nil {
 		if *rec.Partition < 0 {
-			return invalid("/partition", "is negative")
+			return invalidREST("/partition", "is negative")
 		}
 		if s.Key != "" && s.Partitions > 1 {
-			return invalid("/partition", "follows from the key: leave it out")
+			return invalidREST("/partition", "follows from the key: leave it out")
 		}
 		d.Partition = *rec.Partition
 	}
 	return nil
+}
+
+func invalidREST(path, reason string) *refusal {
+	return &refusal{http.StatusUnprocessableEntity, []value.Fault{{Path: path, Reason: reason}}}
 }
 
 // restKey is the text of a key: a string's, or else its JSON. nil if there is none.
@@ -340,5 +344,5 @@ func writeREST(w http.ResponseWriter, r *http.Request, p problem.Problem, code i
 		h.Set("Retry-After", strconv.Itoa(p.RetryAfter))
 	}
 	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(restProblem{Problem: p, ErrorCode: code, Message: p.Detail, Offsets: offsets})
+	_ = json.NewEncoder(w).Encode(restProblem{Problem: p, ErrorCode: code, Message: explainREST(p), Offsets: offsets})
 }

@@ -135,3 +135,19 @@ func TestTopicsAccept(t *testing.T) {
 		}
 	}
 }
+
+// TestTopicsPartition tells who asks for a partition that is not there from a topic that has gone.
+func TestTopicsPartition(t *testing.T) {
+	j, keyless := newJournal(1), noteSource()
+	keyless.Key = ""
+	j.fail = func(int, pinflow.Draft) error {
+		return &pinflow.Error{Op: "append", On: "notes", Kind: pinflow.NotFound}
+	}
+	url := start(t, ingest.Options{Journal: j, Sources: []pinflow.Source{keyless}})
+	for asked, want := range map[string]int{`"partition":3,`: 422, `"partition":2,`: 503, ``: 503} {
+		got, a := postREST(t, url+"/topics/notes", `{"records":[{`+asked+`"value":{"id":"a","text":""}}]}`)
+		if retry := len(a.Offsets) == 1 && *a.Offsets[0].Code == 2; got.status != want || retry != (want == 503) {
+			t.Errorf("%s is answered with %d %s", asked, got.status, got.body)
+		}
+	}
+}

@@ -14,9 +14,12 @@ type cli struct {
 	config.File
 
 	Up         upCmd         `cmd:"" help:"Run everything in one process."`
+	Ingest     ingestCmd     `cmd:"" help:"Take posts, and nothing else."`
 	Lake       lakeCmd       `cmd:"" help:"Write the journal's records to a lake, and nothing else."`
+	Stream     streamCmd     `cmd:"" help:"Count what arrives into the metrics, and nothing else."`
 	Batch      batchCmd      `cmd:"" help:"Seal the log periods that have ended, compute them anew from the lake, compare and install."`
 	Schedule   scheduleCmd   `cmd:"" help:"Run the batch after each log period's end."`
+	Web        webCmd        `cmd:"" help:"Serve metrics, SQL, audits and the page, and nothing else."`
 	Emulate    emulateCmd    `cmd:"" help:"Post made-up pins, or the rows of a file, to a running Pinflow."`
 	Topic      topicCmd      `cmd:"" help:"Make, show and read topics of the journal or of any Kafka."`
 	Metric     metricCmd     `cmd:"" help:"Show a metric, exact for the position it names."`

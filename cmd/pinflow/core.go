@@ -13,7 +13,6 @@ import (
 	"github.com/pinflow/pinflow/internal/datalock"
 	"github.com/pinflow/pinflow/internal/duck"
 	"github.com/pinflow/pinflow/lake"
-	"github.com/pinflow/pinflow/store/duckdb"
 )
 
 // core is what a process works with that owns its places: the data folder, the store, the lake and the journal.
@@ -21,11 +20,12 @@ type core struct {
 	closers
 	*config.Settings
 	log      *slog.Logger
+	dir      string // what is this process's own lies there
 	metrics  *prometheus.Registry
 	parts    *supervisor
 	lock     *datalock.Lock
 	instance *duck.Instance
-	store    *duckdb.Store
+	store    store
 	objects  pinflow.Objects
 	raw      *lake.Raw
 	derived  *lake.DerivedArea
@@ -36,7 +36,9 @@ type core struct {
 }
 
 // openCore opens every place, sinks first, and decides which definition is served. What was opened is the caller's to close, also after an error.
-func openCore(ctx context.Context, s *config.Settings, log *slog.Logger, metrics *prometheus.Registry, t terminal) (c *core, err error) {
+// Without builds, the process works for the generation that readers see whatever its own definition says: while several are exchanged
+// one after the other, some have the old definition and some the new one, and none is to undo what another did.
+func openCore(ctx context.Context, s *config.Settings, log *slog.Logger, metrics *prometheus.Registry, t terminal, builds bool) (c *core, err error) {
 	c = &core{Settings: s, log: log, metrics: metrics}
 	if c.parts, err = newSupervisor(log, metrics); err != nil {
 		return c, err
@@ -45,18 +47,22 @@ func openCore(ctx context.Context, s *config.Settings, log *slog.Logger, metrics
 	if refused != nil && !mayServe(s) {
 		return c, refused
 	}
-	if c.lock, err = datalock.Acquire(s.Data, datalock.Info{}); err != nil {
+	if c.dir, c.lock, err = takeFolder(s.Places, &c.closers); err != nil {
 		return c, err
 	}
-	c.add(c.lock.Release)
 	if c.objects, err = openLake(s, &c.closers); err != nil {
 		return c, err
 	}
-	if c.instance, c.store, err = openStore(ctx, s, c.objects, log, metrics, &c.closers); err != nil {
+	if c.instance, c.store, err = openStore(ctx, s, c.dir, c.objects, log, metrics, &c.closers); err != nil {
 		return c, err
 	}
 	if c.plans, err = choosePlans(ctx, c.store, given, refused, t.err); err != nil {
 		return c, err
+	}
+	if !builds && c.plans.next != nil {
+		log.Warn("the definition is another than the one that is served", "definition", c.plans.next.Generation, "served", c.plans.current.Generation,
+			"hint", "pinflow generation build --switch makes it the one that is served")
+		c.plans.next = nil
 	}
 	if c.isPinned(c.plans) {
 		log.Warn("the definition's generation is not built: another was chosen by hand", "current", c.plans.current.Generation, "definition", c.plans.next.Generation)

@@ -9,6 +9,9 @@ import (
 // idle are the settings without effect on a command that takes them with others; its help leaves them out.
 var idle = map[string][]string{
 	"lake":              {"store", "seal-grace", "patience", "batch-memory", "http", "max-record", "max-bulk", "ingest-memory", "duckdb-memory", "sql-rows", "sql-time"},
+	"ingest":            {"lake", "store", "log-period", "seal-grace", "patience", "lake-flush", "lake-memory", "batch-memory", "duckdb-memory", "sql-rows", "sql-time"},
+	"stream":            slices.Concat(ofIngest, []string{"http", "seal-grace", "patience", "lake-memory", "batch-memory", "sql-rows", "sql-time"}),
+	"web":               ofIngest,
 	"metric":            {"journal", "lake"},
 	"sql":               {"journal"},
 	"rejects list":      {"journal", "lake"},

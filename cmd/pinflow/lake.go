@@ -5,17 +5,15 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/pinflow/pinflow"
 	"github.com/pinflow/pinflow/config"
-	"github.com/pinflow/pinflow/internal/datalock"
 	"github.com/pinflow/pinflow/lake"
 )
 
 // lakeCmd is the lake's writer alone.
 type lakeCmd struct {
 	config.Settings
+	monitored
 }
 
 // Help is shown by --help.
@@ -42,23 +40,14 @@ func (c *lakeCmd) Run(ctx context.Context, t terminal) (err error) {
 	}
 	var opened closers
 	defer func() { err = errors.Join(err, opened.close()) }()
-	lock, err := c.findJournal(&opened)
-	if err != nil {
-		return err
-	}
-	log, metrics := newLog(c.Logging, t), prometheus.NewRegistry()
+	log, metrics := newLog(c.Logging, t), newMetrics()
 	objects, err := openLake(&c.Settings, &opened)
 	if err != nil {
 		return err
 	}
-	j, err := openJournal(ctx, &c.Settings, log, metrics, &opened)
+	j, err := joinJournal(ctx, &c.Settings, log, metrics, &opened)
 	if err != nil {
 		return err
-	}
-	if lock != nil {
-		if err := lock.Update(datalock.Info{Kafka: j.addr}); err != nil {
-			return err
-		}
 	}
 	period, err := openTopics(ctx, j, objects, plan, pinflow.PeriodLength(c.LogPeriod))
 	if err != nil {
@@ -69,27 +58,5 @@ func (c *lakeCmd) Run(ctx context.Context, t terminal) (err error) {
 		return err
 	}
 	fmt.Fprintf(t.out, "Writing the records of Kafka at %s to %s. Ctrl-C flushes and ends.\n", j.addr, objects)
-	return w.Run(ctx)
-}
-
-// findJournal takes the data folder for the embedded journal, or points to the process that holds it; then there is no lock.
-func (c *lakeCmd) findJournal(opened *closers) (*datalock.Lock, error) {
-	isEmbedded, _, err := config.ParseJournal(c.Journal)
-	if err != nil || !isEmbedded {
-		return nil, err
-	}
-	holder, err := datalock.Holder(c.Data)
-	if err != nil {
-		return nil, err
-	}
-	if holder != nil && holder.Kafka != "" {
-		c.Journal = "kafka://" + holder.Kafka
-		return nil, nil
-	}
-	lock, err := datalock.Acquire(c.Data, datalock.Info{})
-	if err != nil {
-		return nil, err
-	}
-	opened.add(lock.Release)
-	return lock, nil
+	return c.monitored.run(ctx, log, metrics, w.Run)
 }

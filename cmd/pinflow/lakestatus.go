@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/lake"
 )
 
 // lakeStatus is what GET /api/lake shows.
@@ -23,8 +24,12 @@ type lakePartition struct {
 	Stopped string `json:"stopped,omitempty"`
 }
 
+func (c *core) emptyLakeStatus() *lakeStatus {
+	return &lakeStatus{URL: c.objects.String(), Period: time.Duration(c.period).String(), Partitions: []lakePartition{}}
+}
+
 func (u *up) lakeStatus(context.Context) (any, error) {
-	status := lakeStatus{URL: u.objects.String(), Period: time.Duration(u.period).String(), Partitions: []lakePartition{}}
+	status := u.emptyLakeStatus()
 	w := u.writer.Load()
 	if w == nil {
 		return status, nil
@@ -38,4 +43,11 @@ func (u *up) lakeStatus(context.Context) (any, error) {
 		status.Partitions = append(status.Partitions, p)
 	}
 	return status, nil
+}
+
+// add adds where a topic's partitions end.
+func (s *lakeStatus) add(topic string, ends map[int32]lake.Tail) {
+	for _, n := range slices.Sorted(maps.Keys(ends)) {
+		s.Partitions = append(s.Partitions, lakePartition{TopicPartition: pinflow.TopicPartition{Topic: topic, Partition: n}, End: ends[n].End})
+	}
 }

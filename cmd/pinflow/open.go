@@ -6,19 +6,16 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
-	"path/filepath"
 	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/pinflow/pinflow"
 	"github.com/pinflow/pinflow/config"
-	"github.com/pinflow/pinflow/internal/duck"
 	"github.com/pinflow/pinflow/journal/embedded"
 	"github.com/pinflow/pinflow/journal/kafka"
 	"github.com/pinflow/pinflow/lake"
 	"github.com/pinflow/pinflow/lake/folder"
-	"github.com/pinflow/pinflow/store/duckdb"
 )
 
 // closers closes what has been opened, the last first.
@@ -83,35 +80,28 @@ func openLake(s *config.Settings, c *closers) (pinflow.Objects, error) {
 	return f, nil
 }
 
-// openStore opens the store and the DuckDB that it shares with the engines, which reads the lake's files where they lie.
-func openStore(ctx context.Context, s *config.Settings, objects pinflow.Objects, log *slog.Logger, metrics prometheus.Registerer, c *closers) (*duck.Instance, *duckdb.Store, error) {
-	file, postgres, err := config.ParseStore(s.StoreURL())
+// openSources makes the topics that are missing, for one who only appends.
+func openSources(ctx context.Context, j *journal, p *pinflow.Plan) error {
+	for _, source := range p.Sources {
+		if _, err := openSource(ctx, j, p, source); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// openSource makes a source's topic if it is missing, and holds it to the definition.
+func openSource(ctx context.Context, j *journal, p *pinflow.Plan, source pinflow.PlannedSource) (pinflow.Topic, error) {
+	topic, err := j.EnsureTopic(ctx, source.Topic, source.Partitions)
 	if err != nil {
-		return nil, nil, err
+		return topic, err
 	}
-	if postgres != nil {
-		return nil, nil, &pinflow.Error{Op: "open store", On: postgres.Redacted(), Kind: pinflow.Invalid, Err: errors.New("this version keeps the store in a DuckDB file only"),
-			Hint: "Give duckdb:///path."}
+	if n := len(topic.Partitions); n != source.Partitions && (n < source.Partitions || isKeyed(p, source.Name)) {
+		return topic, &pinflow.Error{Op: "open topic", On: source.Topic, Kind: pinflow.Invalid,
+			Err:  fmt.Errorf("it has %s, the definition says %d", count(len(topic.Partitions), "partition"), source.Partitions),
+			Hint: "Partition counts are fixed when a topic is made: write the topic's into pipeline.yaml."}
 	}
-	o := duck.Options{Path: file, Memory: int64(s.DuckDBMemory), Dir: filepath.Join(s.Data, "scratch")}
-	if local, ok := objects.(pinflow.LocalObjects); ok {
-		o.Readable = []string{local.Path("")}
-	}
-	instance, err := duck.Open(ctx, o)
-	if err != nil {
-		return nil, nil, err
-	}
-	c.add(instance.Close)
-	at := duckdb.Options{Instance: instance, Log: log, Metrics: metrics}
-	if local, ok := objects.(pinflow.LocalObjects); ok {
-		at.File = func(p pinflow.Part) string { return local.Path(p.Name) }
-	}
-	store, err := duckdb.Open(ctx, at)
-	if err != nil {
-		return nil, nil, err
-	}
-	c.add(store.Close)
-	return instance, store, nil
+	return topic, nil
 }
 
 // openTopics makes the topics that are missing and holds journal, lake and definition to one
@@ -119,14 +109,9 @@ func openStore(ctx context.Context, s *config.Settings, objects pinflow.Objects,
 func openTopics(ctx context.Context, j *journal, objects pinflow.Objects, p *pinflow.Plan, given pinflow.PeriodLength) (pinflow.PeriodLength, error) {
 	length := given
 	for _, source := range p.Sources {
-		topic, err := j.EnsureTopic(ctx, source.Topic, source.Partitions)
+		topic, err := openSource(ctx, j, p, source)
 		if err != nil {
 			return 0, err
-		}
-		if n := len(topic.Partitions); n != source.Partitions && (n < source.Partitions || isKeyed(p, source.Name)) {
-			return 0, &pinflow.Error{Op: "open topic", On: source.Topic, Kind: pinflow.Invalid,
-				Err:  fmt.Errorf("it has %s, the definition says %d", count(len(topic.Partitions), "partition"), source.Partitions),
-				Hint: "Partition counts are fixed when a topic is made: write the topic's into pipeline.yaml."}
 		}
 		kept, err := lake.EnsureTopic(ctx, objects, topic, length, isKeyed(p, source.Name))
 		if err != nil {
@@ -162,7 +147,7 @@ func checkEnds(ctx context.Context, j *journal, kept *lake.Topic) error {
 }
 
 // bindTopics holds the store to the topics whose records it counts.
-func bindTopics(ctx context.Context, j *journal, store *duckdb.Store, p *pinflow.Plan) error {
+func bindTopics(ctx context.Context, j *journal, store store, p *pinflow.Plan) error {
 	for _, name := range topicsOf(p) {
 		topic, err := j.Topic(ctx, name)
 		if err != nil {

@@ -10,7 +10,6 @@ import (
 
 	"github.com/pinflow/pinflow"
 	"github.com/pinflow/pinflow/config"
-	"github.com/pinflow/pinflow/store/duckdb"
 )
 
 // plans are the definition that readers see, and the one that is to take its place.
@@ -37,7 +36,7 @@ func (p plans) newest() *pinflow.Plan {
 
 // choosePlans holds the definition, or why it was refused, to what the store serves. A store that serves one already goes on with that when the
 // definition has faults.
-func choosePlans(ctx context.Context, store *duckdb.Store, given *pinflow.Plan, refused error, stderr io.Writer) (plans, error) {
+func choosePlans(ctx context.Context, store store, given *pinflow.Plan, refused error, stderr io.Writer) (plans, error) {
 	current, err := store.Current(ctx)
 	switch {
 	case err != nil:

@@ -10,7 +10,6 @@ import (
 	"github.com/pinflow/pinflow/config"
 	"github.com/pinflow/pinflow/internal/datalock"
 	"github.com/pinflow/pinflow/problem"
-	"github.com/pinflow/pinflow/store/duckdb"
 	"github.com/pinflow/pinflow/web"
 	"github.com/pinflow/pinflow/web/client"
 	"github.com/prometheus/client_golang/prometheus"
@@ -45,17 +44,16 @@ func (r *reader) atRest(ctx context.Context, t terminal, c *closers) (client.Cli
 	if err := mustExist(r.Places); err != nil {
 		return client.Client{}, err
 	}
-	lock, err := datalock.Acquire(r.Data, datalock.Info{})
+	dir, _, err := takeFolder(r.Places, c)
 	if err != nil {
 		return client.Client{}, err
 	}
-	c.add(lock.Release)
 	settings := &config.Settings{Places: r.Places, Limits: config.Limits{DuckDBMemory: r.DuckDBMemory}}
 	objects, err := openLake(settings, c)
 	if err != nil {
 		return client.Client{}, err
 	}
-	_, store, err := openStore(ctx, settings, objects, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), c)
+	_, store, err := openStore(ctx, settings, dir, objects, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), c)
 	if err != nil {
 		return client.Client{}, err
 	}
@@ -67,7 +65,7 @@ func (r *reader) atRest(ctx context.Context, t terminal, c *closers) (client.Cli
 }
 
 // servedPlan is the plan of what the store serves, whatever the definition says by now.
-func servedPlan(ctx context.Context, store *duckdb.Store, dir string, t terminal) (*pinflow.Plan, error) {
+func servedPlan(ctx context.Context, store store, dir string, t terminal) (*pinflow.Plan, error) {
 	current, err := store.Current(ctx)
 	if err != nil {
 		return nil, err

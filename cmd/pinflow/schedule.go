@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/pinflow/pinflow/config"
 	"github.com/pinflow/pinflow/refine"
 )
@@ -14,6 +12,7 @@ import (
 // scheduleCmd runs the batch after each period's end.
 type scheduleCmd struct {
 	config.Settings
+	monitored
 }
 
 // Help is shown by --help.
@@ -27,8 +26,7 @@ Example:
 
 // Run runs the batch on time until ctx ends.
 func (c *scheduleCmd) Run(ctx context.Context, t terminal) (err error) {
-	limitMemory()
-	core, err := openCore(ctx, &c.Settings, newLog(c.Logging, t), prometheus.NewRegistry(), t)
+	core, err := openRole(ctx, &c.Settings, t)
 	defer func() { err = errors.Join(err, core.closers.close()) }()
 	if err != nil {
 		return unlessStopped(ctx, err)
@@ -39,7 +37,10 @@ func (c *scheduleCmd) Run(ctx context.Context, t terminal) (err error) {
 	}
 	core.add(o.close)
 	fmt.Fprintf(t.out, "The batch runs %s after the end of each log period of %s. Ctrl-C ends it.\n", c.SealGrace, core.periodText())
-	return o.schedule(ctx)
+	core.parts.start(ctx, "current", o.followCurrent)
+	err = c.monitored.run(ctx, core.log, core.metrics, o.schedule)
+	core.parts.join()
+	return err
 }
 
 // schedule runs the batch on time until ctx ends.

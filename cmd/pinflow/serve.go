@@ -49,6 +49,17 @@ func serve(l net.Listener, h http.Handler, log *slog.Logger, onStop func()) *ser
 // url returns the address in the form that people open.
 func (s *server) url() string { return "http://" + s.on.Addr().String() }
 
+// wait returns when ctx ends, or with an error if the server ends before.
+func (s *server) wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-s.done:
+		s.done <- err
+		return err
+	}
+}
+
 // stop lets requests under way end, for at most shutdownTime.
 func (s *server) stop() error {
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownTime)

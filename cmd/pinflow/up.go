@@ -7,13 +7,9 @@ import (
 	"net/http"
 	"sync/atomic"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-
 	"github.com/pinflow/pinflow"
 	"github.com/pinflow/pinflow/apidocs"
 	"github.com/pinflow/pinflow/config"
-	"github.com/pinflow/pinflow/ingest"
 	"github.com/pinflow/pinflow/internal/datalock"
 	"github.com/pinflow/pinflow/lake"
 	"github.com/pinflow/pinflow/problem"
@@ -41,13 +37,11 @@ Examples:
 
 // Run runs everything until ctx ends.
 func (c *upCmd) Run(ctx context.Context, t terminal) (err error) {
-	if c.StreamWorkers < 1 || c.StreamWorkers > 64 {
-		return usageError{errors.New("--stream-workers is a number from 1 to 64")}
+	if err := checkWorkers(c.StreamWorkers); err != nil {
+		return err
 	}
 	limitMemory()
-	metrics := prometheus.NewRegistry()
-	metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	core, err := openCore(ctx, &c.Settings, newLog(c.Logging, t), metrics, t)
+	core, err := openCore(ctx, &c.Settings, newLog(c.Logging, t), newMetrics(), t, true)
 	u := &up{core: core, cmd: c, term: t}
 	defer func() { err = errors.Join(err, core.closers.close()) }()
 	if err != nil {
@@ -120,6 +114,7 @@ func (u *up) follow(followers, signal context.Context, site *web.Web) error {
 		u.parts.start(signal, "generation", u.once(func(ctx context.Context) error { return o.change(ctx, next) }))
 	}
 	u.parts.start(signal, "schedule", o.schedule)
+	u.parts.start(signal, "current", o.followCurrent)
 	return nil
 }
 
@@ -139,13 +134,7 @@ func (u *up) wait(ctx context.Context, s *server) error {
 	if u.cmd.Emulate {
 		u.parts.start(ctx, "emulate", func(ctx context.Context) error { return u.emulate(ctx, s.url()) })
 	}
-	select {
-	case <-ctx.Done():
-		return nil
-	case err := <-s.done:
-		s.done <- err
-		return err
-	}
+	return s.wait(ctx)
 }
 
 // stopped tells why partitions are not counted any further.
@@ -179,18 +168,10 @@ func (u *up) lakeEnds() map[pinflow.TopicPartition]int64 {
 func (u *up) handler() (http.Handler, *web.Web, error) {
 	mux := http.NewServeMux()
 	api := apidocs.New(mux, "Pinflow: "+u.plans.current.Pipeline, version)
-	var sources []pinflow.Source
-	for _, s := range u.plans.newest().Sources {
-		sources = append(sources, s.Source)
-	}
-	in, err := ingest.New(ingest.Options{Sources: sources, Journal: u.journal, Log: u.log, Metrics: u.metrics,
-		MaxRecord: int(u.MaxRecord), MaxBulk: int64(u.MaxBulk), Memory: int64(u.IngestMemory)})
-	if err != nil {
+	if err := takePosts(mux, api, u.Settings, u.journal, u.plans.newest(), u.log, u.metrics); err != nil {
 		return nil, nil, err
 	}
-	in.Register(mux, api)
-	site, err := web.New(web.Options{Store: u.store, Plan: u.plans.current, Operate: u.operator, Journal: u.journal, Lake: u.lakeStatus, Stopped: u.stopped, Metrics: u.metrics, Log: u.log,
-		Limits: web.Limits{SQLRows: u.SQLRows, SQLTime: u.SQLTime}})
+	site, err := newSite(u.core, u.operator, u.stopped, u.lakeStatus)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -50,14 +50,18 @@ func (w *worker) reach(ctx context.Context, t terminal, c *closers) (client.Clie
 
 // atRest opens all places in this process, which then does what is asked.
 func (w *worker) atRest(ctx context.Context, t terminal, c *closers) (client.Client, error) {
-	if _, err := os.Stat(w.Data); err != nil {
+	owns, err := ownsData(w.Places)
+	if err != nil {
+		return client.Client{}, err
+	}
+	if _, err := os.Stat(w.Data); owns && err != nil {
 		return client.Client{}, &pinflow.Error{Op: "open data", On: w.Data, Kind: pinflow.NotFound, Err: err,
 			Hint: "Name the folder that pinflow up --data has, or a running Pinflow with --http."}
 	}
 	limitMemory()
 	s := &config.Settings{Places: w.Places, Timing: w.Timing, Limits: w.Limits, Logging: w.Logging,
 		Listen: config.Listen{KafkaListen: "127.0.0.1:0"}} // nobody else is to connect
-	core, err := openCore(ctx, s, newLog(w.Logging, t), prometheus.NewRegistry(), t)
+	core, err := openCore(ctx, s, newLog(w.Logging, t), prometheus.NewRegistry(), t, false)
 	c.add(func() error { return core.closers.close() })
 	if err != nil {
 		return client.Client{}, err

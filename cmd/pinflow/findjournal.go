@@ -1,0 +1,48 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/pinflow/pinflow/config"
+	"github.com/pinflow/pinflow/internal/datalock"
+)
+
+// joinJournal opens the journal for a process that needs no other place of the data folder. An embedded one is that of the process which holds the
+// folder, if there is one; else the broker runs in this process.
+func joinJournal(ctx context.Context, s *config.Settings, log *slog.Logger, metrics prometheus.Registerer, c *closers) (*journal, error) {
+	isEmbedded, _, err := config.ParseJournal(s.Journal)
+	if err != nil {
+		return nil, err
+	}
+	var lock *datalock.Lock
+	if isEmbedded {
+		if lock, err = takeOrJoin(s, c); err != nil {
+			return nil, err
+		}
+	}
+	j, err := openJournal(ctx, s, log, metrics, c)
+	if err == nil && lock != nil {
+		err = lock.Update(datalock.Info{Kafka: j.addr})
+	}
+	return j, err
+}
+
+// takeOrJoin takes the data folder, or points the settings to the broker of the process that holds it; then there is no lock.
+func takeOrJoin(s *config.Settings, c *closers) (*datalock.Lock, error) {
+	holder, err := datalock.Holder(s.Data)
+	if err != nil {
+		return nil, err
+	}
+	if holder != nil && holder.Kafka != "" {
+		s.Journal = "kafka://" + holder.Kafka
+		return nil, nil
+	}
+	lock, err := datalock.Acquire(s.Data, datalock.Info{})
+	if err == nil {
+		c.add(lock.Release)
+	}
+	return lock, err
+}

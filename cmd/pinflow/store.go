@@ -1,0 +1,62 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"path/filepath"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/config"
+	"github.com/pinflow/pinflow/internal/duck"
+	"github.com/pinflow/pinflow/store/duckdb"
+)
+
+// store is all halves of a store, and what binds it to the other places.
+type store interface {
+	pinflow.LiveStore
+	pinflow.BatchStore
+	pinflow.GenerationStore
+	pinflow.AuditStore
+	pinflow.StoreReader
+	// ReportInfo returns what is known of the reports stored in a generation, by name.
+	ReportInfo(ctx context.Context, generation string) ([]pinflow.ReportInfo, error)
+	// Current returns the generation that readers see, "" if there is none yet.
+	Current(ctx context.Context) (string, error)
+	// Bind remembers a topic's id, and refuses another one, or a log that ends before what is counted.
+	Bind(ctx context.Context, topic pinflow.Topic) error
+	Close() error
+}
+
+// openStore opens the store, and the DuckDB of the engines, which reads the lake's files where they lie. A store in a file shares that DuckDB. dir is the process's own folder.
+func openStore(ctx context.Context, s *config.Settings, dir string, objects pinflow.Objects, log *slog.Logger, metrics prometheus.Registerer, c *closers) (*duck.Instance, store, error) {
+	file, postgres, err := config.ParseStore(s.StoreURL())
+	if err != nil {
+		return nil, nil, err
+	}
+	if postgres != nil {
+		return nil, nil, &pinflow.Error{Op: "open store", On: postgres.Redacted(), Kind: pinflow.Invalid, Err: errors.New("this version keeps the store in a DuckDB file only"),
+			Hint: "Give duckdb:///path."}
+	}
+	o := duck.Options{Path: file, Memory: int64(s.DuckDBMemory), Dir: filepath.Join(dir, "scratch")}
+	if local, ok := objects.(pinflow.LocalObjects); ok {
+		o.Readable = []string{local.Path("")}
+	}
+	instance, err := duck.Open(ctx, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	c.add(instance.Close)
+	at := duckdb.Options{Instance: instance, Log: log, Metrics: metrics}
+	if local, ok := objects.(pinflow.LocalObjects); ok {
+		at.File = func(p pinflow.Part) string { return local.Path(p.Name) }
+	}
+	kept, err := duckdb.Open(ctx, at)
+	if err != nil {
+		return nil, nil, err
+	}
+	c.add(kept.Close)
+	return instance, kept, nil
+}

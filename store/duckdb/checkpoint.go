@@ -52,7 +52,7 @@ func (s *Store) checkpoint(ctx context.Context) error {
 func (s *Store) checkpointAlone(ctx context.Context, size int64) error {
 	patience := moment
 	if size > tooLong*s.o.WAL {
-		s.crowd.disperse(errForLog)
+		s.gate.Crowd.Disperse(errForLog)
 		patience = longest
 	}
 	open, alone := s.closeToReaders(ctx, patience)
@@ -73,12 +73,12 @@ func (s *Store) closeToReaders(ctx context.Context, patience time.Duration) (ope
 	held := 0
 	open = func() {
 		for range held {
-			<-s.reading
+			<-s.gate.Slots
 		}
 	}
-	for ; held < cap(s.reading); held++ {
+	for ; held < cap(s.gate.Slots); held++ {
 		select {
-		case s.reading <- struct{}{}:
+		case s.gate.Slots <- struct{}{}:
 		case <-ctx.Done():
 			return open, false
 		}
@@ -98,3 +98,9 @@ func (s *Store) walSize() int64 {
 	}
 	return info.Size()
 }
+
+// Why queries have to give way.
+var (
+	errForMemory = errors.New("the query gave way to a commit that found no memory left")
+	errForLog    = errors.New("the query gave way: while it runs, the store's write-ahead log cannot be folded into the file, and it has become too long")
+)

@@ -43,7 +43,7 @@ func (s *Store) commit(ctx context.Context, g *generation, d pinflow.Delta, adde
 	if !outOfMemory(err) {
 		return err
 	}
-	s.crowd.disperse(errForMemory)
+	s.gate.Crowd.Disperse(errForMemory)
 	open, _ := s.closeToReaders(ctx, longest)
 	defer open()
 	var unsure *unsureError

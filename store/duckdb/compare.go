@@ -43,14 +43,14 @@ func (i *install) compare(ctx context.Context) error {
 // asReader runs f as one of the queries: one of so many, and one that gives way.
 func (s *Store) asReader(ctx context.Context, op string, f func(context.Context) error) error {
 	select {
-	case s.reading <- struct{}{}:
-		defer func() { <-s.reading }()
+	case s.gate.Slots <- struct{}{}:
+		defer func() { <-s.gate.Slots }()
 	case <-s.closed:
 		return errClosed(op)
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	crowded, leave := s.crowd.join(ctx)
+	crowded, leave := s.gate.Crowd.Join(ctx)
 	defer leave()
 	err := f(crowded)
 	if err != nil && crowded.Err() != nil && ctx.Err() == nil {

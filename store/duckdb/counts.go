@@ -9,6 +9,7 @@ import (
 
 	"github.com/pinflow/pinflow"
 	"github.com/pinflow/pinflow/internal/duck"
+	"github.com/pinflow/pinflow/internal/duck/readonly"
 )
 
 // Counts implements pinflow.AuditStore.
@@ -16,7 +17,7 @@ func (s *Store) Counts(ctx context.Context, generation string) (pinflow.StoreCou
 	const op = "count rows"
 	var counts pinflow.StoreCounts
 	err := s.asReader(ctx, op, func(ctx context.Context) error {
-		tx, end, err := s.snapshot(ctx)
+		tx, end, err := readonly.Snapshot(ctx, s.db)
 		if err != nil {
 			return err
 		}

@@ -29,7 +29,7 @@
 //	audit, counts       what was installed and compared, and what there is
 //	report              the rows of reports
 //	fold, checkpoint    tables and log stay small
-//	query, view, syntax reading
+//	query               reading; what only depends on DuckDB is in internal/duck/readonly
 //
 // After a commit, not in it, the write-ahead log is folded into the file once it has grown. DuckDB cannot do that while a
 // query reads an older snapshot: new queries then wait a moment, and one that goes on too long gives way in the end. DuckDB has no

@@ -11,6 +11,7 @@ import (
 
 	"github.com/pinflow/pinflow"
 	"github.com/pinflow/pinflow/internal/duck"
+	"github.com/pinflow/pinflow/internal/duck/readonly"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -68,9 +69,8 @@ type Store struct {
 	catalog string       // of the file, as the scratch database's connections name it
 	placed  atomic.Int64 // tables made there
 
-	closed  chan struct{} // closed by Close
-	reading chan struct{} // a token per query
-	crowd   crowd
+	closed  chan struct{}  // closed by Close
+	gate    readonly.Gate  // of the queries
 	filling sync.WaitGroup // those who are in a generation
 	fills   atomic.Int64   // transactions that write beside others
 
@@ -91,7 +91,8 @@ var (
 func Open(ctx context.Context, o Options) (*Store, error) {
 	o.setDefaults()
 	s := &Store{o: o, db: o.Instance.File, generations: map[string]*generation{}, changed: make(chan struct{}), closed: make(chan struct{}),
-		writing: make(chan struct{}, 1), reading: make(chan struct{}, o.Readers)}
+		writing: make(chan struct{}, 1)}
+	s.gate = readonly.Gate{Instance: o.Instance, Timeout: o.Timeout, Slots: make(chan struct{}, o.Readers), Closed: s.closed}
 	var err error
 	if s.metrics, err = newMetrics(o.Metrics); err != nil {
 		return nil, &pinflow.Error{Op: "open store", On: "metrics", Err: err}
@@ -141,8 +142,8 @@ func (s *Store) Close() error {
 	s.filling.Wait()
 	s.writing <- struct{}{}
 	defer s.unlock()
-	for range cap(s.reading) {
-		s.reading <- struct{}{}
+	for range cap(s.gate.Slots) {
+		s.gate.Slots <- struct{}{}
 	}
 	s.metrics.unregister(s.o.Metrics)
 	if err := errors.Join(s.writer.Close(), s.o.Instance.Detach(context.Background(), s.scratch)); err != nil {
@@ -196,7 +197,7 @@ func (s *Store) unlock() { <-s.writing }
 
 // rollBack ends a transaction that failed for a reason.
 func (s *Store) rollBack(ctx context.Context, tx *sql.Tx, reason error) {
-	if outOfMemory(reason) && s.crowd.disperse(errForMemory) {
+	if outOfMemory(reason) && s.gate.Crowd.Disperse(errForMemory) {
 		// A rollback needs memory too, and DuckDB stops for good if there is none.
 		open, _ := s.closeToReaders(ctx, longest)
 		defer open()

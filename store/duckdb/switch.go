@@ -11,13 +11,14 @@ import (
 	"time"
 
 	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/internal/duck/readonly"
 	"github.com/pinflow/pinflow/protocol"
 )
 
 // Generations implements pinflow.GenerationStore.
 func (s *Store) Generations(ctx context.Context) ([]pinflow.Generation, error) {
 	const op = "list generations"
-	tx, end, err := s.snapshot(ctx)
+	tx, end, err := readonly.Snapshot(ctx, s.db)
 	if err != nil {
 		return nil, failed(op, s.file, err)
 	}

@@ -1,4 +1,4 @@
-package duckdb
+package readonly
 
 import (
 	"context"
@@ -20,12 +20,12 @@ type parsed struct {
 }
 
 // parse has DuckDB parse a text. Anything but SELECTs is an Invalid error.
-func parse(ctx context.Context, tx querier, on, text string) (*parsed, error) {
+func parse(ctx context.Context, q Querier, on, text string) (*parsed, error) {
 	if len(text) > maxSQL {
-		return nil, invalid("query", on, "", fmt.Errorf("it is longer than %d KiB", maxSQL>>10))
+		return nil, invalid(on, "", fmt.Errorf("it is longer than %d KiB", maxSQL>>10))
 	}
 	var tree string
-	if err := tx.QueryRowContext(ctx, "SELECT json_serialize_sql(?::VARCHAR)::VARCHAR", text).Scan(&tree); err != nil {
+	if err := q.QueryRowContext(ctx, "SELECT json_serialize_sql(?::VARCHAR)::VARCHAR", text).Scan(&tree); err != nil {
 		return nil, err
 	}
 	var p parsed
@@ -34,39 +34,39 @@ func parse(ctx context.Context, tx querier, on, text string) (*parsed, error) {
 	}
 	if p.Error {
 		message := strings.Replace(p.ErrorMessage, "Only SELECT statements can be serialized to json!", "only a SELECT is taken", 1)
-		return nil, invalid("query", on, "", fmt.Errorf("%s", message))
+		return nil, invalid(on, "", fmt.Errorf("%s", message))
 	}
 	return &p, nil
 }
 
-// selectOnly checks that text is exactly one SELECT that changes nothing and reads no files, and returns it as a FROM
-// clause, named and in brackets.
-func selectOnly(ctx context.Context, tx querier, text string) (string, error) {
-	whole, err := parse(ctx, tx, "SQL", text)
+// Select checks that text is exactly one SELECT that changes nothing and reads no files, and returns it as a FROM
+// clause, named and in brackets, with what it reads.
+func Select(ctx context.Context, q Querier, text string) (from string, reads Reads, err error) {
+	whole, err := parse(ctx, q, "SQL", text)
 	if err != nil {
-		return "", err
+		return "", reads, err
 	}
 	if n := len(whole.Statements); n != 1 {
-		return "", invalid("query", "SQL", "", fmt.Errorf("one SELECT is taken, there are %d", n))
+		return "", reads, invalid("SQL", "", fmt.Errorf("one SELECT is taken, there are %d", n))
 	}
 	if err := harmless("SQL", whole.Statements); err != nil {
-		return "", err
+		return "", reads, err
 	}
-	head, err := withoutSemicolon(ctx, tx, text, whole)
+	head, err := withoutSemicolon(ctx, q, text, whole)
 	if err != nil {
-		return "", err
+		return "", reads, err
 	}
-	return "(\n" + head + "\n) AS q", nil
+	return "(\n" + head + "\n) AS q", readsOf(whole.Statements), nil
 }
 
 // withoutSemicolon cuts text before the semicolon that ends its one statement, which would stand inside the brackets. Which
 // one that is only the parser knows: what stands before it is the same SELECT.
-func withoutSemicolon(ctx context.Context, tx querier, text string, whole *parsed) (string, error) {
+func withoutSemicolon(ctx context.Context, q Querier, text string, whole *parsed) (string, error) {
 	head := text
 	for range 16 {
-		p, err := parse(ctx, tx, "SQL", head)
+		p, err := parse(ctx, q, "SQL", head)
 		if err == nil && reflect.DeepEqual(p.Statements, whole.Statements) {
-			if p, err := parse(ctx, tx, "SQL", "FROM (\n"+head+"\n) AS q"); err == nil && len(p.Statements) == 1 {
+			if p, err := parse(ctx, q, "SQL", "FROM (\n"+head+"\n) AS q"); err == nil && len(p.Statements) == 1 {
 				return head, nil
 			}
 		}
@@ -76,24 +76,24 @@ func withoutSemicolon(ctx context.Context, tx querier, text string, whole *parse
 		}
 		head = head[:i]
 	}
-	return "", invalid("query", "SQL", "Leave out semicolons and comments at the end.", fmt.Errorf("it cannot stand in brackets"))
+	return "", invalid("SQL", "Leave out semicolons and comments at the end.", fmt.Errorf("it cannot stand in brackets"))
 }
 
-// checkExpression checks that text is one expression and nothing else, however it is put between brackets.
-func checkExpression(ctx context.Context, tx querier, text string) error {
+// Expression checks that text is one expression and nothing else, however it is put between brackets.
+func Expression(ctx context.Context, q Querier, text string) error {
 	const on = "where"
-	p, err := parse(ctx, tx, on, "SELECT\n"+text)
+	p, err := parse(ctx, q, on, "SELECT\n"+text)
 	if err != nil {
 		return err
 	}
 	if len(p.Statements) != 1 || !isBareExpression(p.Statements[0]["node"]) {
-		return invalid("query", on, "Write what would stand behind WHERE: category = 'art' AND posts > 10.", fmt.Errorf("it is not one expression"))
+		return invalid(on, "Write what would stand behind WHERE: category = 'art' AND posts > 10.", fmt.Errorf("it is not one expression"))
 	}
-	if _, err := parse(ctx, tx, on, "SELECT 1 WHERE (\n"+text+"\n)"); err != nil {
+	if _, err := parse(ctx, q, on, "SELECT 1 WHERE (\n"+text+"\n)"); err != nil {
 		return err
 	}
 	if anyNode(p.Statements, func(n map[string]any) bool { return n["class"] == "SUBQUERY" }) {
-		return invalid("query", on, "Use SQL for queries within queries.", fmt.Errorf("it reads more than the view's columns"))
+		return invalid(on, "Use SQL for queries within queries.", fmt.Errorf("it reads more than the view's columns"))
 	}
 	return harmless(on, p.Statements)
 }
@@ -153,7 +153,7 @@ func harmless(on string, statements []map[string]any) error {
 		return reason != ""
 	})
 	if reason != "" {
-		return invalid("query", on, "", fmt.Errorf("%s", reason))
+		return invalid(on, "", fmt.Errorf("%s", reason))
 	}
 	return nil
 }

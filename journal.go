@@ -52,7 +52,8 @@ type Assignee interface {
 	// Assigned returns for each partition the offset at which to start reading.
 	// An error ends the subscription: the next Poll returns it.
 	Assigned(ctx context.Context, partitions []TopicPartition) (map[TopicPartition]int64, error)
-	// Revoked returns when nothing of the partitions is in hand any more (flushed or dropped).
+	// Revoked returns when nothing of the partitions is in hand any more (flushed or dropped). If ctx has ended already, they were
+	// lost: another member may have them, so what is in hand is dropped.
 	Revoked(ctx context.Context, partitions []TopicPartition)
 }
 
@@ -102,4 +103,7 @@ type Topic struct {
 type PartitionBounds struct {
 	Partition  int32
 	Start, End int64
+	// Held is how many offsets before End no reader sees yet, since a transaction is open: it may still commit records there, of an older
+	// append time. Readers stop at End-Held, so while it is not 0 nobody has read all of the log.
+	Held int64
 }

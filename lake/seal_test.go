@@ -195,6 +195,22 @@ func (c *counted) List(ctx context.Context, prefix, delimiter string) iter.Seq2[
 }
 
 // TestSealingCostDoesNotGrow seals one period more after a few and after thousands, by a sealer that knows the others and by a new one.
+// TestOpenTransaction: its records were appended within the period, and nobody sees them before it ends.
+func TestOpenTransaction(t *testing.T) {
+	w := newWorld(t, "a")
+	s := w.sealer(w.objects, "a")
+	w.append("a", 0, 3, 5)
+	w.append("a", 1, 3, 2)
+	w.journal.Hold(pinflow.Record{Topic: "a", Partition: 1, Timestamp: at(3).UnixMilli(), Value: []byte(`{"n":1}`)})
+	if st := w.seal(s, at(4).Add(time.Hour)); st.Partition == nil || st.Partition.Partition != 1 {
+		t.Errorf("with a transaction that is open: %+v", st)
+	}
+	w.journal.Release(pinflow.TopicPartition{Topic: "a", Partition: 1})
+	if st := w.seal(s, at(4).Add(time.Hour)); st.Partition == nil || st.Partition.Partition != 1 {
+		t.Errorf("with its record, which is not in the lake: %+v", st)
+	}
+}
+
 func TestSealingCostDoesNotGrow(t *testing.T) {
 	w := newWorld(t, "a")
 	w.append("a", 0, 1, 3)

@@ -27,6 +27,7 @@ type chain struct {
 	objects []Object       // in order
 	end     int64          // where the lake ends
 	logEnd  int64          // where the journal ended after that was read
+	held    int64          // of which an open transaction held back so many offsets
 	quiet   *bool          // what at has found out
 }
 
@@ -129,7 +130,8 @@ func (v *view) askJournal(ctx context.Context, j pinflow.JournalReader) error {
 	}
 	v.widen(len(topic.Partitions)) // some may have been added of which the lake has nothing yet
 	for _, c := range v.chains {
-		c.logEnd = boundsOf(topic, c.Partition).End
+		b := boundsOf(topic, c.Partition)
+		c.logEnd, c.held = b.End, b.Held
 		if c.logEnd < c.end {
 			return &pinflow.Error{Op: "seal", On: c.String(), Kind: pinflow.OutOfRange, Err: fmt.Errorf("the journal's log ends at %d, before the lake does, at %d", c.logEnd, c.end),
 				Hint: "The journal has lost records or is another one: restore it, or use another lake."}
@@ -157,7 +159,8 @@ func (c *chain) at(ctx context.Context, p pinflow.Period, j pinflow.JournalReade
 			if err != nil && pinflow.KindOf(err) != pinflow.OutOfRange {
 				return part, err
 			}
-			quiet = err == nil && len(rest) == 0
+			// An open transaction may still commit records that were appended within the period.
+			quiet = err == nil && len(rest) == 0 && c.held == 0
 		}
 		c.quiet = &quiet
 	}

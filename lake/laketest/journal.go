@@ -38,6 +38,7 @@ type topic struct {
 type partitionLog struct {
 	start, end int64
 	records    []pinflow.Record // those that a reader sees
+	held       []pinflow.Record // those that it will see when a transaction has ended
 }
 
 // NewJournal makes a Journal whose chances are those of seed, and whose answers about topics take up to slow.
@@ -126,7 +127,31 @@ func (j *Journal) Append(r pinflow.Record) {
 	l := j.log(pinflow.TopicPartition{Topic: r.Topic, Partition: r.Partition})
 	r.Offset = l.end
 	l.end++
+	if len(l.held) > 0 {
+		l.held = append(l.held, r)
+		return
+	}
 	l.records = append(l.records, r)
+	j.cond.Broadcast()
+}
+
+// Hold is Append in a transaction that stays open until Release: no reader sees the record, or any behind it, before.
+func (j *Journal) Hold(r pinflow.Record) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	l := j.log(pinflow.TopicPartition{Topic: r.Topic, Partition: r.Partition})
+	r.Offset = l.end
+	l.end++
+	l.held = append(l.held, r)
+}
+
+// Release ends the transactions of a partition.
+func (j *Journal) Release(tp pinflow.TopicPartition) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	l := j.log(tp)
+	l.records, l.held = append(l.records, l.held...), nil
+	l.end++ // the marker
 	j.cond.Broadcast()
 }
 
@@ -183,7 +208,11 @@ func (j *Journal) Topic(ctx context.Context, name string) (pinflow.Topic, error)
 	}
 	about := pinflow.Topic{Name: name, ID: t.id, AppendTime: true}
 	for p, l := range t.logs {
-		about.Partitions = append(about.Partitions, pinflow.PartitionBounds{Partition: int32(p), Start: l.start, End: l.end})
+		b := pinflow.PartitionBounds{Partition: int32(p), Start: l.start, End: l.end}
+		if len(l.held) > 0 {
+			b.Held = l.end - l.held[0].Offset
+		}
+		about.Partitions = append(about.Partitions, b)
 	}
 	return about, ctx.Err()
 }

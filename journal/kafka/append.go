@@ -17,7 +17,7 @@ func (j *Journal) Append(ctx context.Context, drafts []pinflow.Draft) []pinflow.
 	if len(drafts) == 0 {
 		return nil
 	}
-	c := &call{receipts: make([]pinflow.Receipt, len(drafts)), open: len(drafts), done: make(chan struct{})}
+	c := &call{journal: j, receipts: make([]pinflow.Receipt, len(drafts)), open: len(drafts), done: make(chan struct{})}
 	records := make([]kgo.Record, len(drafts))
 	for i := range drafts {
 		c.receipts[i].TopicPartition = pinflow.TopicPartition{Topic: drafts[i].Topic, Partition: drafts[i].Partition}
@@ -49,6 +49,7 @@ func record(r *kgo.Record, d *pinflow.Draft) {
 
 // call is one Append under way.
 type call struct {
+	journal  *Journal
 	mu       sync.Mutex
 	receipts []pinflow.Receipt
 	open     int // receipts without an answer
@@ -66,7 +67,7 @@ func (c *call) answer(receipt *pinflow.Receipt, r *kgo.Record, err error) {
 		err = kerr.UnknownTopicOrPartition
 	}
 	if err != nil {
-		receipt.Err = failure("append to", receipt.TopicPartition.String(), err)
+		receipt.Err = c.journal.failure("append to", receipt.TopicPartition.String(), err)
 	} else {
 		receipt.Partition, receipt.Offset = r.Partition, r.Offset
 	}

@@ -22,7 +22,7 @@ type Consumption struct {
 func (j *Journal) Consume(ctx context.Context, c Consumption, f func(pinflow.Record) error) error {
 	const op = "consume"
 	if _, err := j.topic(ctx, c.Topic); err != nil {
-		return failure(op, c.Topic, err)
+		return j.failure(op, c.Topic, err)
 	}
 	start := kgo.NewOffset().AtEnd()
 	if c.FromBeginning {
@@ -39,23 +39,23 @@ func (j *Journal) Consume(ctx context.Context, c Consumption, f func(pinflow.Rec
 		return invalid(op, c.Topic, err, "")
 	}
 	defer cl.CloseAllowingRebalance()
-	err = consume(ctx, cl, c, f)
+	err = j.consume(ctx, cl, c, f)
 	if c.Group != "" {
 		// The caller may be on its way out; what it has seen is still to be noted.
 		if commit := cl.CommitMarkedOffsets(context.WithoutCancel(ctx)); err == nil {
-			err = failure("commit the position of group "+c.Group+" in", c.Topic, commit)
+			err = j.failure("commit the position of group "+c.Group+" in", c.Topic, commit)
 		}
 	}
 	return err
 }
 
-func consume(ctx context.Context, cl *kgo.Client, c Consumption, f func(pinflow.Record) error) error {
+func (j *Journal) consume(ctx context.Context, cl *kgo.Client, c Consumption, f func(pinflow.Record) error) error {
 	for seen := 0; ; {
 		cl.AllowRebalance()
 		fetches := cl.PollRecords(ctx, 1000)
 		for _, e := range fetches.Errors() {
 			if e.Topic != "" && lasting(e.Err) {
-				return failure("consume", c.Topic, e.Err)
+				return j.failure("consume", c.Topic, e.Err)
 			}
 		}
 		for _, from := range fetches.Records() {

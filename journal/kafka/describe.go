@@ -44,11 +44,11 @@ type PartitionDescription struct {
 func (j *Journal) Describe(ctx context.Context, topic string) (Description, error) {
 	t, err := j.topic(ctx, topic)
 	if err != nil {
-		return Description{}, failure("describe topic", topic, err)
+		return Description{}, j.failure("describe topic", topic, err)
 	}
 	configs, err := j.configs(ctx, topic)
 	if err != nil {
-		return Description{}, failure("describe topic", topic, err)
+		return Description{}, j.failure("describe topic", topic, err)
 	}
 	eligible := j.eligibleLeaders(ctx, topic)
 	d := Description{Topic: topic, TopicID: topicID(t.ID), ReplicationFactor: t.Partitions.NumReplicas(), Configs: shown(configs)}

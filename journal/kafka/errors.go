@@ -20,14 +20,39 @@ func invalid(op, on string, err error, hint string) error {
 	return &pinflow.Error{Op: op, On: on, Kind: pinflow.Invalid, Err: err, Hint: hint}
 }
 
-// failure wraps what the client or a broker says; nil stays nil.
-func failure(op, on string, err error) error {
+// failure wraps what the client or a broker says; nil stays nil. On is a topic, to which a partition may be added, or a group.
+func (j *Journal) failure(op, on string, err error) error {
 	if err == nil {
 		return nil
 	}
 	kind, hint := kindOf(err)
+	if hint == notAllowed {
+		hint = j.allow(on, err)
+	}
 	return &pinflow.Error{Op: op, On: on, Kind: kind, Err: err, Hint: hint}
 }
+
+const notAllowed = "The cluster does not allow it to this user."
+
+// allow tells what an administrator does to let Pinflow do what err has refused.
+func (j *Journal) allow(on string, err error) string {
+	name, _, _ := strings.Cut(strings.TrimPrefix(on, groupPrefix), ":")
+	rights := "--operation Describe --operation DescribeConfigs --operation Read --operation Write --topic " + name
+	switch {
+	case errors.Is(err, kerr.GroupAuthorizationFailed):
+		rights = "--operation Read --group " + name
+	case errors.Is(err, kerr.ClusterAuthorizationFailed):
+		rights = "--operation Create --cluster"
+	}
+	user := j.o.Security.User
+	if user == "" {
+		user = "ANONYMOUS"
+	}
+	return fmt.Sprintf("An administrator of the cluster allows it with: kafka-acls.sh --bootstrap-server %s --add --allow-principal User:%s %s", j.o.Brokers[0], user, rights)
+}
+
+// groupPrefix tells an error about a consumer group from one about a topic.
+const groupPrefix = "group "
 
 // kinds are the errors of the protocol that are no matter of trying again.
 var kinds = []struct {
@@ -49,9 +74,11 @@ var kinds = []struct {
 	{kerr.InvalidRecord, pinflow.Invalid, ""},
 	{kerr.PolicyViolation, pinflow.Invalid, ""},
 	{kerr.InvalidRequest, pinflow.Invalid, ""},
-	{kerr.TopicAuthorizationFailed, pinflow.Invalid, "The cluster does not allow it to this client."},
-	{kerr.GroupAuthorizationFailed, pinflow.Invalid, "The cluster does not allow it to this client."},
-	{kerr.ClusterAuthorizationFailed, pinflow.Invalid, "The cluster does not allow it to this client."},
+	{kerr.TopicAuthorizationFailed, pinflow.Invalid, notAllowed},
+	{kerr.GroupAuthorizationFailed, pinflow.Invalid, notAllowed},
+	{kerr.ClusterAuthorizationFailed, pinflow.Invalid, notAllowed},
+	// The password, or the brokers' memory of it, may be mended while this process runs.
+	{kerr.SaslAuthenticationFailed, pinflow.Unavailable, "The broker does not let this user in (any more): look at user and password."},
 	{kerr.UnsupportedVersion, pinflow.Invalid, "The broker is too old."},
 	{kerr.CorruptMessage, pinflow.Internal, "The log is damaged there."},
 	{errDamaged, pinflow.Internal, "The log is damaged there."},

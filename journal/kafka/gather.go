@@ -18,10 +18,12 @@ type gathered struct {
 // gather adds fetches. A partition with an error is stopped until Seek, or until it is another member's.
 func (s *subscription) gather(g *gathered, fetches kgo.Fetches) {
 	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
-		if p.Topic == "" || (len(p.Records) == 0 && !lasting(p.Err)) {
+		tp := pinflow.TopicPartition{Topic: p.Topic, Partition: p.Partition}
+		if len(p.Records) == 0 && (!lasting(p.Err) || !s.owns(tp)) {
+			s.refused(p.Topic, p.Err)
 			return
 		}
-		run := g.run(pinflow.TopicPartition{Topic: p.Topic, Partition: p.Partition})
+		run := g.run(tp)
 		run.End = p.HighWatermark
 		have := len(run.Records)
 		run.Records = slices.Grow(run.Records, len(p.Records))[:have+len(p.Records)]
@@ -31,7 +33,7 @@ func (s *subscription) gather(g *gathered, fetches kgo.Fetches) {
 		}
 		g.records += len(p.Records)
 		if lasting(p.Err) {
-			run.Err = failure("read", run.TopicPartition.String(), batchError(p.Err))
+			run.Err = s.journal.failure("read", run.TopicPartition.String(), batchError(p.Err))
 			g.failed = true
 			s.stop(run.TopicPartition)
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/pinflow/pinflow"
 )
@@ -16,6 +17,7 @@ type hints struct {
 	mu      sync.Mutex
 	pending map[pinflow.TopicPartition]int64
 	timer   *time.Timer
+	sending <-chan struct{} // closed when the group has answered the last note; nil if there was none
 	closed  bool
 }
 
@@ -56,18 +58,46 @@ func (h *hints) take() map[string]map[int32]kgo.EpochOffset {
 
 // send does not wait for the answer: a hint that gets lost is followed by a better one.
 func (h *hints) send(cl *kgo.Client) {
-	cl.CommitOffsets(context.Background(), h.take(), nil)
-}
-
-// flush sends what is pending before partitions go to another member.
-func (h *hints) flush(ctx context.Context, cl *kgo.Client) {
 	offsets := h.take()
 	if len(offsets) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, hintEvery)
+	done := make(chan struct{})
+	h.mu.Lock()
+	h.sending = done
+	h.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*hintEvery)
+	cl.CommitOffsets(ctx, offsets, func(*kgo.Client, *kmsg.OffsetCommitRequest, *kmsg.OffsetCommitResponse, error) {
+		cancel()
+		close(done)
+	})
+}
+
+// flush sends what is pending before partitions go to another member, and waits until nothing is on its way that could
+// arrive after what that one says.
+func (h *hints) flush(ctx context.Context, cl *kgo.Client) {
+	h.send(cl)
+	h.mu.Lock()
+	sending := h.sending
+	h.mu.Unlock()
+	if sending == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*hintEvery)
 	defer cancel()
-	cl.CommitOffsetsSync(ctx, offsets, nil)
+	select {
+	case <-sending:
+	case <-ctx.Done():
+	}
+}
+
+// drop forgets what is pending of partitions.
+func (h *hints) drop(list []pinflow.TopicPartition) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, tp := range list {
+		delete(h.pending, tp)
+	}
 }
 
 // close lets nothing be added any more; what is pending is sent with the partitions' revocation.

@@ -8,7 +8,9 @@ package kafka
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
 
@@ -21,9 +23,12 @@ import (
 	"github.com/pinflow/pinflow"
 )
 
-// Options say which brokers to talk to and how much memory that may take. Only Brokers is required.
+// Options say which brokers to talk to, how, and how much memory that may take. Only Brokers is required.
 type Options struct {
-	Brokers  []string              // host:port of one broker or more
+	Brokers  []string // host:port of one broker or more
+	Security Security
+	// Dial makes connections, to which TLS is added; nil for the network's.
+	Dial     func(ctx context.Context, network, address string) (net.Conn, error)
 	ClientID string                // what the brokers log; "pinflow" if empty
 	Log      *slog.Logger          // nil for none
 	Metrics  prometheus.Registerer // nil for none
@@ -31,11 +36,11 @@ type Options struct {
 	// AppendBytes bounds the records that wait to be acknowledged; an Append beyond it waits. 64 MiB if 0.
 	AppendBytes int
 	// AppendTimeout is how long a record may wait before it fails as Unavailable, if it is sure not
-	// to have been appended; 10 s if 0.
+	// to have been appended, and an Append at all: after that, what was sent and not answered may yet be appended; 10 s if 0.
 	AppendTimeout time.Duration
 	// RecordBytes bounds one record (with what a batch costs); the broker has a limit too. 1,000,012 if 0, as Kafka's.
 	RecordBytes int
-	// Compression of appended batches: "none", "gzip", "lz4" or "zstd"; "none" if empty.
+	// Compression of appended batches: "none" or "gzip", which every client can read with nothing extra installed; "none" if empty.
 	Compression string
 
 	// FetchBytes bounds the records that one Poll returns, about. What a subscription fetches ahead is a quarter of it,
@@ -44,9 +49,9 @@ type Options struct {
 	// BatchBytes bounds what one batch of a topic may hold once decompressed: beyond, its partition
 	// stops with TooLarge. 64 MiB if 0.
 	BatchBytes int
-	// SessionTimeout is after how long without a heartbeat a member of a group counts as gone; 10 s if 0.
+	// SessionTimeout is after how long without a heartbeat a member of a group counts as gone, and its partitions go to others; 8 s if 0.
 	SessionTimeout time.Duration
-	// OpenTimeout is how long Open waits for a broker to answer; 10 s if 0.
+	// OpenTimeout is how long Open waits for a broker to answer; 15 s if 0.
 	OpenTimeout time.Duration
 }
 
@@ -61,8 +66,8 @@ func (o Options) withDefaults() Options {
 	o.Compression = or(o.Compression, "none")
 	o.FetchBytes = or(o.FetchBytes, 16<<20)
 	o.BatchBytes = or(o.BatchBytes, 64<<20)
-	o.SessionTimeout = or(o.SessionTimeout, 10*time.Second)
-	o.OpenTimeout = or(o.OpenTimeout, 10*time.Second)
+	o.SessionTimeout = or(o.SessionTimeout, 8*time.Second)
+	o.OpenTimeout = or(o.OpenTimeout, 15*time.Second)
 	return o
 }
 
@@ -77,6 +82,8 @@ func or[T comparable](v, otherwise T) T {
 // Journal is a connection to a cluster. Its methods may be called at the same time.
 type Journal struct {
 	o      Options
+	dialer dialer
+	login  []kgo.Opt
 	cl     *kgo.Client
 	admin  *kadm.Client
 	meters *meters
@@ -91,13 +98,20 @@ var (
 	_ pinflow.TopicCreator  = (*Journal)(nil)
 )
 
-// Open connects to the brokers. Unavailable if none answers in time, Invalid for options that make no sense.
+// Open connects to the brokers and logs in. Unavailable if none can be reached or answers in time, Invalid for options that make no
+// sense and for a broker that expects others.
 func Open(ctx context.Context, o Options) (*Journal, error) {
 	o = o.withDefaults()
-	j := &Journal{o: o, meters: newMeters(o.Metrics), codec: kgo.DefaultDecompressor()}
+	j := &Journal{o: o, dialer: newDialer(o), meters: newMeters(o.Metrics), codec: kgo.DefaultDecompressor()}
+	if err := o.Security.check(o.Brokers); err != nil {
+		return nil, invalid(opOpen, brokers(o), err, securityHint)
+	}
 	codec, err := codecOf(o.Compression)
+	if err == nil {
+		j.login, err = o.Security.login()
+	}
 	if err != nil {
-		return nil, err
+		return nil, invalid(opOpen, brokers(o), err, "")
 	}
 	cl, err := kgo.NewClient(append(j.clientOptions(),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
@@ -111,15 +125,14 @@ func Open(ctx context.Context, o Options) (*Journal, error) {
 		kgo.RecordPartitioner(partitioner{kgo.StickyKeyPartitioner(nil)}),
 	)...)
 	if err != nil {
-		return nil, invalid("open journal", brokers(o), err, "")
+		return nil, invalid(opOpen, brokers(o), err, "")
 	}
 	j.cl, j.admin = cl, kadm.NewClient(cl)
 	ctx, cancel := context.WithTimeout(ctx, o.OpenTimeout)
 	defer cancel()
 	if err := cl.Ping(ctx); err != nil {
 		j.Close()
-		return nil, &pinflow.Error{Op: "open journal", On: brokers(o), Kind: pinflow.Unavailable, Err: err,
-			Hint: "Is a Kafka broker listening there?"}
+		return nil, unreached(o, err)
 	}
 	return j, nil
 }
@@ -132,13 +145,13 @@ func (j *Journal) Close() error {
 
 // clientOptions are what every client of this journal has in common.
 func (j *Journal) clientOptions() []kgo.Opt {
-	return []kgo.Opt{
+	return append([]kgo.Opt{
 		kgo.SeedBrokers(j.o.Brokers...),
+		kgo.Dialer(j.dialer.connect),
 		kgo.ClientID(j.o.ClientID),
 		kgo.SoftwareNameAndVersion("pinflow", "1"),
 		kgo.WithLogger(logger{j.o.Log}),
 		kgo.WithHooks(j.meters),
-		kgo.DialTimeout(5 * time.Second),
 		// A topic made a moment ago, or a moved partition, is to be seen soon.
 		kgo.MetadataMinAge(250 * time.Millisecond),
 		kgo.MetadataMaxAge(time.Minute),
@@ -146,7 +159,7 @@ func (j *Journal) clientOptions() []kgo.Opt {
 		kgo.MaxDecompressBatchBytes(j.o.BatchBytes),
 		kgo.MaxVersions(oneInFlight()),
 		kgo.DisableClientMetrics(), // Close would wait for a broker that has gone, to tell it
-	}
+	}, j.login...)
 }
 
 // oneInFlight keeps appends to one request at a time and broker, which is what the client does below version 4 of
@@ -169,10 +182,6 @@ func codecOf(name string) (kgo.CompressionCodec, error) {
 		return kgo.NoCompression(), nil
 	case "gzip":
 		return kgo.GzipCompression().WithLevel(1), nil
-	case "lz4":
-		return kgo.Lz4Compression(), nil
-	case "zstd":
-		return kgo.ZstdCompression(), nil
 	}
-	return kgo.NoCompression(), invalid("open journal", "compression "+name, nil, "Use none, gzip, lz4 or zstd.")
+	return kgo.NoCompression(), fmt.Errorf("records cannot be compressed by %q: use none or gzip", name)
 }

@@ -24,7 +24,7 @@ func (j *Journal) Read(ctx context.Context, tp pinflow.TopicPartition, offset in
 	for try := 1; ; {
 		at, known, err := j.place(ctx, tp)
 		if err != nil {
-			return nil, failure("read", tp.String(), err)
+			return nil, j.failure("read", tp.String(), err)
 		}
 		records, next, err := j.fetch(ctx, tp, at, offset, maxRecords)
 		if err != nil && !errors.Is(err, kerr.OffsetOutOfRange) {
@@ -40,10 +40,10 @@ func (j *Journal) Read(ctx context.Context, tp pinflow.TopicPartition, offset in
 			offset = next // only what no reader sees was there
 			continue
 		case !kerr.IsRetriable(err) || notThere(err) || try == readTries:
-			return nil, failure("read", pinflow.Position{TopicPartition: tp, Offset: offset}.String(), err)
+			return nil, j.failure("read", pinflow.Position{TopicPartition: tp, Offset: offset}.String(), err)
 		}
 		if err := wait(ctx, backoff(try)); err != nil {
-			return nil, failure("read", tp.String(), err)
+			return nil, j.failure("read", tp.String(), err)
 		}
 		try++
 	}

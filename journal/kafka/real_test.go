@@ -1,7 +1,9 @@
 package kafka_test
 
 import (
+	"cmp"
 	"fmt"
+	"os"
 	"os/exec"
 	"slices"
 	"testing"
@@ -18,7 +20,7 @@ import (
 
 // realKafka starts Kafka if it does not run, and returns its address and the script that runs it.
 func realKafka(t *testing.T) (address, script string) {
-	return "127.0.0.1:19092", realtest.Service(t, "kafka.sh", "start")
+	return "127.0.0.1:" + cmp.Or(os.Getenv("KAFKA_PORT"), "19092"), realtest.Service(t, "kafka.sh", "start")
 }
 
 // TestConformance holds Kafka itself to the promises of a journal.

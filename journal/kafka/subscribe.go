@@ -24,7 +24,7 @@ func (j *Journal) Subscribe(_ context.Context, group string, topics []string, a 
 	if group == "" || len(topics) == 0 {
 		return nil, invalid("subscribe", group, fmt.Errorf("a group and at least one topic are needed"), "")
 	}
-	s := &subscription{group: group, assignee: a, mostBytes: j.o.FetchBytes, owned: make(map[pinflow.TopicPartition]int64),
+	s := &subscription{journal: j, group: group, assignee: a, mostBytes: j.o.FetchBytes, owned: make(map[pinflow.TopicPartition]int64),
 		stopped: make(map[pinflow.TopicPartition]bool)}
 	s.ended, s.end = context.WithCancelCause(context.Background())
 	cl, err := kgo.NewClient(append(j.clientOptions(),
@@ -37,7 +37,7 @@ func (j *Journal) Subscribe(_ context.Context, group string, topics []string, a 
 		kgo.DisableAutoCommit(),
 		kgo.OnPartitionsAssigned(s.assigned),
 		kgo.OnPartitionsRevoked(s.revoked),
-		kgo.OnPartitionsLost(s.revoked),
+		kgo.OnPartitionsLost(s.lost),
 		kgo.AdjustFetchOffsetsFn(s.starts),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
@@ -55,6 +55,7 @@ func (j *Journal) Subscribe(_ context.Context, group string, topics []string, a 
 
 // subscription is one member of a consumer group.
 type subscription struct {
+	journal   *Journal
 	group     string
 	cl        *kgo.Client
 	assignee  pinflow.Assignee
@@ -111,18 +112,48 @@ func (s *subscription) starts(_ context.Context, offsets map[string]map[int32]kg
 	return offsets, nil
 }
 
-// revoked tells the assignee, and forgets the partitions. Those of a failed assignment were never taken.
+// revoked tells the assignee, the group how far it came, and forgets the partitions.
 func (s *subscription) revoked(ctx context.Context, _ *kgo.Client, partitions map[string][]int32) {
-	list := flat(partitions)
-	s.mu.Lock()
-	list = slices.DeleteFunc(list, func(tp pinflow.TopicPartition) bool { _, ok := s.owned[tp]; return !ok })
-	s.mu.Unlock()
+	list := s.taken(partitions)
 	if len(list) == 0 {
 		return
 	}
 	// The client's context ends with Close, but what is in hand is still to be flushed.
 	s.assignee.Revoked(context.WithoutCancel(ctx), list)
 	s.hints.flush(context.WithoutCancel(ctx), s.cl)
+	s.forget(list)
+}
+
+// lost is revoked for partitions that are another member's by now: nothing of them is to be flushed, and the group is told nothing.
+func (s *subscription) lost(ctx context.Context, _ *kgo.Client, partitions map[string][]int32) {
+	list := s.taken(partitions)
+	if len(list) == 0 {
+		return
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	cancel()
+	s.hints.drop(list)
+	s.assignee.Revoked(ctx, list)
+	s.hints.drop(list)
+	s.forget(list)
+}
+
+// taken lists those of partitions that the assignee has. Those of a failed assignment were never taken.
+func (s *subscription) taken(partitions map[string][]int32) []pinflow.TopicPartition {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.DeleteFunc(flat(partitions), func(tp pinflow.TopicPartition) bool { _, ok := s.owned[tp]; return !ok })
+}
+
+// owns tells whether a partition is the assignee's.
+func (s *subscription) owns(tp pinflow.TopicPartition) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.owned[tp]
+	return ok
+}
+
+func (s *subscription) forget(list []pinflow.TopicPartition) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, tp := range list {
@@ -131,6 +162,20 @@ func (s *subscription) revoked(ctx context.Context, _ *kgo.Client, partitions ma
 			delete(s.stopped, tp)
 			s.cl.ResumeFetchPartitions(map[string][]int32{tp.Topic: {tp.Partition}})
 		}
+	}
+}
+
+// refused ends the subscription if the cluster does not let it take part: as long as nobody changes that, all it gets is this error.
+func (s *subscription) refused(topic string, err error) {
+	if err == nil {
+		return
+	}
+	on := topic
+	if on == "" {
+		on = groupPrefix + s.group
+	}
+	if e := s.journal.failure("subscribe to", on, err); pinflow.KindOf(e) == pinflow.Invalid {
+		s.end(e)
 	}
 }
 
@@ -158,6 +203,9 @@ func (s *subscription) Poll(ctx context.Context, maxRecords int) ([]pinflow.Run,
 			return nil, &pinflow.Error{Op: "poll", On: "group " + s.group, Kind: pinflow.Unavailable, Err: kgo.ErrClientClosed}
 		}
 		s.gather(&g, fetches)
+		if err := s.err(); err != nil {
+			return nil, failureOr(err, s.group)
+		}
 		if err := ctx.Err(); err != nil && len(g.runs) == 0 {
 			return nil, err
 		}
@@ -213,9 +261,18 @@ func (s *subscription) Seek(tp pinflow.TopicPartition, offset int64) {
 	}
 }
 
-// Committed implements pinflow.Subscription. Hints are gathered and sent about once a second.
+// Committed implements pinflow.Subscription. Hints are gathered and sent about once a second; those of partitions
+// that have gone to others are dropped.
 func (s *subscription) Committed(_ context.Context, offsets map[pinflow.TopicPartition]int64) {
-	s.hints.add(s.cl, offsets)
+	s.mu.Lock()
+	mine := make(map[pinflow.TopicPartition]int64, len(offsets))
+	for tp, offset := range offsets {
+		if _, ok := s.owned[tp]; ok {
+			mine[tp] = offset
+		}
+	}
+	s.mu.Unlock()
+	s.hints.add(s.cl, mine)
 }
 
 // Close implements pinflow.Subscription.

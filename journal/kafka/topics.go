@@ -23,30 +23,38 @@ func appendTime() map[string]*string {
 	return map[string]*string{"message.timestamp.type": kadm.StringPtr("LogAppendTime")}
 }
 
-// Topic implements pinflow.JournalReader. An end is the high watermark, which may lie behind records of open transactions.
+// Topic implements pinflow.JournalReader. An end is the high watermark, and what lies between it and the last stable offset is held.
 func (j *Journal) Topic(ctx context.Context, topic string) (pinflow.Topic, error) {
 	const op = "describe topic"
 	t, err := j.topic(ctx, topic)
 	if err != nil {
-		return pinflow.Topic{}, failure(op, topic, err)
+		return pinflow.Topic{}, j.failure(op, topic, err)
 	}
 	configs, err := j.configs(ctx, topic)
 	if err != nil {
-		return pinflow.Topic{}, failure(op, topic, err)
+		return pinflow.Topic{}, j.failure(op, topic, err)
 	}
 	starts, err := j.admin.ListStartOffsets(ctx, topic)
 	if err == nil {
 		err = starts.Error()
 	}
 	if err != nil {
-		return pinflow.Topic{}, failure(op, topic, err)
+		return pinflow.Topic{}, j.failure(op, topic, err)
 	}
 	ends, err := j.admin.ListEndOffsets(ctx, topic)
 	if err == nil {
 		err = ends.Error()
 	}
 	if err != nil {
-		return pinflow.Topic{}, failure(op, topic, err)
+		return pinflow.Topic{}, j.failure(op, topic, err)
+	}
+	// Asked for after the end: what is appended meanwhile counts as neither.
+	stable, err := j.admin.ListCommittedOffsets(ctx, topic)
+	if err == nil {
+		err = stable.Error()
+	}
+	if err != nil {
+		return pinflow.Topic{}, j.failure(op, topic, err)
 	}
 	d := pinflow.Topic{Name: topic, ID: topicID(t.ID)}
 	for _, c := range configs {
@@ -55,7 +63,8 @@ func (j *Journal) Topic(ctx context.Context, topic string) (pinflow.Topic, error
 	for _, p := range t.Partitions.Numbers() {
 		start, _ := starts.Lookup(topic, p)
 		end, _ := ends.Lookup(topic, p)
-		d.Partitions = append(d.Partitions, pinflow.PartitionBounds{Partition: p, Start: start.Offset, End: end.Offset})
+		until, _ := stable.Lookup(topic, p)
+		d.Partitions = append(d.Partitions, pinflow.PartitionBounds{Partition: p, Start: start.Offset, End: end.Offset, Held: max(0, end.Offset-until.Offset)})
 	}
 	return d, nil
 }
@@ -89,7 +98,7 @@ func (j *Journal) OffsetAt(ctx context.Context, topic string, timestamp int64) (
 		err = kerr.UnknownTopicOrPartition
 	}
 	if err != nil {
-		return nil, failure("find offsets of", fmt.Sprintf("%s at %d", topic, timestamp), err)
+		return nil, j.failure("find offsets of", fmt.Sprintf("%s at %d", topic, timestamp), err)
 	}
 	offsets := make(map[int32]int64, len(listed[topic]))
 	for p, o := range listed[topic] {
@@ -114,7 +123,7 @@ func (j *Journal) EnsureTopic(ctx context.Context, topic string, partitions int)
 			return t, err
 		}
 		if err := wait(ctx, backoff(try)); err != nil {
-			return t, failure("create topic", topic, err)
+			return t, j.failure("create topic", topic, err)
 		}
 	}
 }
@@ -129,7 +138,7 @@ func (j *Journal) Create(ctx context.Context, topic string, partitions, replicat
 		return invalid("create topic", topic, fmt.Errorf("%d partitions, replication factor %d", partitions, replicationFactor), "A topic has at least one partition.")
 	}
 	if !topicName.MatchString(topic) || topic == "." || topic == ".." {
-		return failure("create topic", topic, kerr.InvalidTopicException)
+		return j.failure("create topic", topic, kerr.InvalidTopicException)
 	}
 	resp, err := j.admin.CreateTopic(ctx, int32(partitions), int16(replicationFactor), appendTime(), topic)
 	if err == nil {
@@ -138,17 +147,17 @@ func (j *Journal) Create(ctx context.Context, topic string, partitions, replicat
 	if err != nil && resp.ErrMessage != "" && !errors.Is(err, kerr.TopicAlreadyExists) {
 		err = fmt.Errorf("%w (%s)", err, resp.ErrMessage)
 	}
-	return failure("create topic", topic, err)
+	return j.failure("create topic", topic, err)
 }
 
 // List returns the names of all topics that are not the cluster's own, in order.
 func (j *Journal) List(ctx context.Context) ([]string, error) {
 	if err := j.refresh(ctx); err != nil {
-		return nil, failure("list topics of", brokers(j.o), err)
+		return nil, j.failure("list topics of", brokers(j.o), err)
 	}
 	topics, err := j.admin.ListTopics(ctx)
 	if err != nil {
-		return nil, failure("list topics of", brokers(j.o), err)
+		return nil, j.failure("list topics of", brokers(j.o), err)
 	}
 	return slices.Sorted(maps.Keys(topics)), nil
 }

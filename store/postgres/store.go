@@ -1,0 +1,139 @@
+package postgres
+
+import (
+	"context"
+	"crypto/rand"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/pinflow/pinflow"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Options are how a Store is opened. Only URL is needed.
+type Options struct {
+	// URL names the database: postgres://user@host:port/database?sslmode=…. The password is the URL's, or else PGPASSWORD's, or else that of the
+	// password file. No error and no log shows it.
+	URL     string
+	Log     *slog.Logger
+	Metrics prometheus.Registerer // nil for none
+
+	MaxConns int           // connections for writing, and for short reads; 0 for 8. Queries have Readers more, and one connection listens
+	Lock     time.Duration // a commit that waits longer for another one is Unavailable; 0 for 30 s
+	Merge    int64         // rows of a period that come to a table of partials before they are merged; 0 for 65,536 or as many as there are, whichever is more
+	Readers  int           // queries at a time, others wait; 0 for 4
+	Timeout  time.Duration // of a query that names none; 0 for 30 s
+	// File tells where a part of the lake lies now; nil for where it lay when it was installed. Rows of models that keep recent ones only are read there.
+	File        func(pinflow.Part) string
+	ResultBytes int64 // of one query's answer, about, in memory; more is TooLarge; 0 for 128 MiB
+}
+
+func (o *Options) setDefaults() {
+	if o.File == nil {
+		o.File = func(p pinflow.Part) string { return p.File }
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.MaxConns <= 0 {
+		o.MaxConns = 8
+	}
+	if o.Lock <= 0 {
+		o.Lock = 30 * time.Second
+	}
+	if o.Readers <= 0 {
+		o.Readers = 4
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = 30 * time.Second
+	}
+	if o.ResultBytes <= 0 {
+		o.ResultBytes = 128 << 20
+	}
+}
+
+// Store implements pinflow's interfaces to a store. It is safe for concurrent use, and so are several in any number of processes on one database.
+type Store struct {
+	o       Options
+	place   string // the database's URL without what is secret
+	id      string // tells this store's notifications from those of others
+	db      *pgxpool.Pool
+	readers *pgxpool.Pool // for queries: sessions that cannot write
+	metrics *metrics
+
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	beside sync.WaitGroup // what runs beside calls
+
+	mu          sync.Mutex
+	generations map[string]*generation // as far as they are known here
+	changed     chan struct{}          // closed after the next commit
+}
+
+// Open connects to the database and brings the store's own tables to this version. A
+// store that a newer version wrote, and a server that cannot hold one, are Invalid errors.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	o.setDefaults()
+	s := &Store{o: o, id: rand.Text(), generations: map[string]*generation{}, changed: make(chan struct{})}
+	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	if err := s.open(ctx); err != nil {
+		s.cancel()
+		s.beside.Wait()
+		s.closePools()
+		s.metrics.unregister(o.Metrics)
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *Store) open(ctx context.Context) error {
+	const op = "open store"
+	var err error
+	if s.metrics, err = newMetrics(s.o.Metrics); err != nil {
+		return &pinflow.Error{Op: op, On: "metrics", Err: err}
+	}
+	if err := s.connect(ctx); err != nil {
+		return err
+	}
+	if err := s.checkServer(ctx); err != nil {
+		return s.failedOpen(err)
+	}
+	if err := s.retry(ctx, func() error { return s.migrate(ctx, migrations) }); err != nil {
+		return s.failedOpen(err)
+	}
+	return s.failedOpen(s.retry(ctx, func() error { return s.startListening(ctx) }))
+}
+
+// Close waits for the commits and queries that are under way; later ones are refused.
+func (s *Store) Close() error {
+	s.cancel()
+	s.beside.Wait()
+	s.closePools()
+	s.metrics.unregister(s.o.Metrics)
+	return nil
+}
+
+func (s *Store) closePools() {
+	for _, pool := range []*pgxpool.Pool{s.db, s.readers} {
+		if pool != nil {
+			pool.Close()
+		}
+	}
+}
+
+// Changes implements pinflow.StoreReader.
+func (s *Store) Changes() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.changed
+}
+
+// announce wakes who waits for a change.
+func (s *Store) announce() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.changed)
+	s.changed = make(chan struct{})
+}

@@ -18,7 +18,7 @@ const module = "github.com/pinflow/pinflow"
 var stages = []string{"emulate", "ingest", "journal", "lake", "refine", "store", "web", "audit"}
 
 // shared is what every stage may import: it knows no stage.
-var shared = []string{"value", "problem", "protocol", "internal"}
+var shared = []string{"value", "problem", "protocol", "access", "internal"}
 
 // breach returns why the package in folder from must not import the package in folder to, "" if it may. Folders
 // are relative to the module, "." for the root.

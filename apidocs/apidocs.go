@@ -14,6 +14,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/pinflow/pinflow/access"
 	"github.com/pinflow/pinflow/problem"
 )
 
@@ -27,25 +28,45 @@ const security = "default-src 'none'; script-src 'self'; style-src 'self'; img-s
 // Docs is an API and its document, OpenAPI 3.1, which describes what is registered with it or added to its OpenAPI().
 type Docs struct {
 	huma.API
-	mu   sync.Mutex
-	text []byte // of the document, nil until it is asked for
+	mu    sync.Mutex
+	text  []byte // of the document, nil until it is asked for
+	judge judge  // nil: nobody needs a key
+}
+
+// judge tells what operations take.
+type judge interface{ Describe(*huma.OpenAPI) }
+
+// registered is where operations registered with huma get their routes.
+type registered struct{ access.Routes }
+
+// HandleFunc adds a route that does not say what it takes.
+func (r registered) HandleFunc(pattern string, h func(http.ResponseWriter, *http.Request)) {
+	r.Handle(pattern, http.HandlerFunc(h))
+}
+
+// ServeHTTP is asked for by huma's tests only.
+func (r registered) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	if h, ok := r.Routes.(http.Handler); ok {
+		h.ServeHTTP(w, q)
+	}
 }
 
 // New returns Docs that serve the document at /openapi.json and the page at /docs on mux. Everything has to be added before the
 // first request for the document, unless it is added by Change.
-func New(mux *http.ServeMux, title, version string) *Docs {
+func New(mux access.Routes, title, version string) *Docs {
 	config := huma.DefaultConfig(title, version)
 	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "", "", "" // served here
 	config.CreateHooks = nil                                             // no links to schemas in answers
-	d := &Docs{API: humago.New(mux, config)}
-	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, r *http.Request) {
+	d := &Docs{API: humago.New(registered{mux}, config)}
+	d.judge, _ = mux.(judge)
+	mux.Handle("GET /openapi.json", access.NeedKey(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b, err := d.document()
 		if err != nil {
 			problem.Write(w, problem.Of(err))
 			return
 		}
 		serve(w, r, "application/json", b)
-	})
+	})))
 	registerPage(mux, title, version)
 	return d
 }
@@ -62,6 +83,9 @@ func (d *Docs) document() ([]byte, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.text == nil {
+		if d.judge != nil {
+			d.judge.Describe(d.OpenAPI())
+		}
 		text, err := json.Marshal(d.OpenAPI())
 		if err != nil {
 			return nil, err
@@ -72,18 +96,19 @@ func (d *Docs) document() ([]byte, error) {
 }
 
 // registerPage serves the page and its files.
-func registerPage(mux *http.ServeMux, title, version string) {
+func registerPage(mux access.Routes, title, version string) {
+	show := func(pattern string, h http.HandlerFunc) { mux.Handle(pattern, access.NeedKey(h)) }
 	sum := sha256.New()
 	for _, f := range [][2]string{{"docs.css", "text/css; charset=utf-8"}, {"docs.js", "text/javascript; charset=utf-8"}} {
 		b, _ := files.ReadFile("page/" + f[0]) // it is part of the binary
 		sum.Write(b)
-		mux.HandleFunc("GET /docs/"+f[0], func(w http.ResponseWriter, r *http.Request) { serve(w, r, f[1], b) })
+		show("GET /docs/"+f[0], func(w http.ResponseWriter, r *http.Request) { serve(w, r, f[1], b) })
 	}
 	page, _ := files.ReadFile("page/index.html")
 	page = []byte(strings.NewReplacer("TITLE", html.EscapeString(title), "VERSION", html.EscapeString(version),
 		"FILES", hex.EncodeToString(sum.Sum(nil)[:6])).Replace(string(page)))
-	mux.HandleFunc("GET /docs", func(w http.ResponseWriter, r *http.Request) { serve(w, r, "text/html; charset=utf-8", page) })
-	mux.HandleFunc("GET /docs/{$}", func(w http.ResponseWriter, r *http.Request) {
+	show("GET /docs", func(w http.ResponseWriter, r *http.Request) { serve(w, r, "text/html; charset=utf-8", page) })
+	show("GET /docs/{$}", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "../docs", http.StatusMovedPermanently)
 	})
 }

@@ -29,11 +29,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/access"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/semaphore"
 )
@@ -105,15 +105,15 @@ func New(o Options) (*Ingest, error) {
 
 // Register puts the routes on mux and describes them in api's document. They take every method and
 // answer all but POST with 405.
-func (in *Ingest) Register(mux *http.ServeMux, api huma.API) {
+func (in *Ingest) Register(mux access.Routes, api huma.API) {
 	for _, s := range in.sources {
 		path := trimRoute(s.Route)
-		mux.Handle(path+"/{$}", s)
+		mux.Handle(path+"/{$}", access.NeedScope(access.Post, s))
 		if path != "" {
-			mux.Handle(path, s)
+			mux.Handle(path, access.NeedScope(access.Post, s))
 		}
 	}
-	mux.Handle("/topics/{topic}", topics{in})
+	mux.Handle("/topics/{topic}", access.NeedScope(access.Post, topics{in}))
 	if api != nil {
 		in.describe(api.OpenAPI())
 	}

@@ -111,6 +111,13 @@ func (t topics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.takeREST(w, r, records)
 }
 
+// Refuse words a refused key as the proxy does: a code of five digits that begins with the status.
+func (t topics) Refuse(w http.ResponseWriter, r *http.Request, status int, detail, hint string) {
+	p := problem.New(status, detail, hint)
+	p.Instance = r.URL.Path
+	writeREST(w, r, p, status*100+1, nil)
+}
+
 func (in *Ingest) byTopic(topic string) *source {
 	for _, s := range in.sources {
 		if s.Topic == topic {

@@ -37,6 +37,7 @@ func (s *Web) readRequest(w http.ResponseWriter, r *http.Request, v any) error {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return refusal{problem.New(http.StatusUnsupportedMediaType, op+": the body is not said to be JSON", "Send a JSON object as application/json; {} if there is nothing to say.")}
 	}
+	defer limitBody(w)()
 	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
 	dec.DisallowUnknownFields()
 	err := dec.Decode(v)

@@ -4,21 +4,22 @@ import (
 	"net/http"
 
 	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/access"
 	"github.com/pinflow/pinflow/problem"
 )
 
 // operateOperations returns the routes of the Operator's work.
 func (s *Web) operateOperations() []operation {
 	return []operation{
-		{"GET", "/api/audit", s.audits, textOfAudits()},
-		{"POST", "/api/audit", s.audit, textOfAudit()},
-		{"POST", "/api/audit/acknowledge", s.acknowledge, textOfAcknowledge()},
-		{"GET", "/api/generations", s.generations, textOfGenerations()},
-		{"POST", "/api/generations/build", s.build, textOfBuild()},
-		{"POST", "/api/generations/switch", s.switchTo, textOfSwitch()},
-		{"POST", "/api/generations/drop", s.drop, textOfDrop()},
-		{"POST", "/api/batch", s.batch, textOfBatch()},
-		{"GET", "/api/batch/status", s.batchStatus, textOfBatchStatus()},
+		{"GET", "/api/audit", takesRead, s.audits, textOfAudits()},
+		{"POST", "/api/audit", takesAdmin, s.audit, textOfAudit()},
+		{"POST", "/api/audit/acknowledge", takesAdmin, s.acknowledge, textOfAcknowledge()},
+		{"GET", "/api/generations", takesRead, s.generations, textOfGenerations()},
+		{"POST", "/api/generations/build", takesAdmin, s.build, textOfBuild()},
+		{"POST", "/api/generations/switch", takesAdmin, s.switchTo, textOfSwitch()},
+		{"POST", "/api/generations/drop", takesAdmin, s.drop, textOfDrop()},
+		{"POST", "/api/batch", takesAdmin, s.batch, textOfBatch()},
+		{"GET", "/api/batch/status", takesRead, s.batchStatus, textOfBatchStatus()},
 	}
 }
 
@@ -54,6 +55,9 @@ func (s *Web) audits(w http.ResponseWriter, r *http.Request) error {
 		return &pinflow.Error{Op: "read parameters", On: "audit", Kind: pinflow.Invalid, Err: faults, Hint: "It takes run and deep."}
 	}
 	if run || req.Deep {
+		if err := access.Require(r.Context(), access.Admin, "An audit"); err != nil {
+			return err
+		}
 		if r.Header.Get("Sec-Fetch-Site") == "cross-site" {
 			return refusal{problem.New(http.StatusForbidden, "audit: a page of another site asks for it", "Only pages of this server may ask for that from a browser.")}
 		}

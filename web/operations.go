@@ -5,36 +5,42 @@ import (
 	"slices"
 
 	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/access"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
 // operation is one route: who answers it, and what the OpenAPI document says of it.
 type operation struct {
 	method, path string
+	takes        func(http.Handler) http.Handler // what the route takes: a key with a scope, or nothing
 	handle       handler
 	text         text
 }
 
+func takesRead(h http.Handler) http.Handler  { return access.NeedScope(access.Read, h) }
+func takesSQL(h http.Handler) http.Handler   { return access.NeedScope(access.SQL, h) }
+func takesAdmin(h http.Handler) http.Handler { return access.NeedScope(access.Admin, h) }
+
 // operations returns all routes but the page's.
 func (s *Web) operations() []operation {
 	all := []operation{
-		{"GET", "/api/metrics", s.listMetrics, s.textOfMetrics()},
-		{"GET", "/api/metrics/{name}", s.metric, s.textOfMetric()},
-		{"GET", "/api/metrics/{name}/events", s.metricEvents, s.textOfMetricEvents()},
-		{"GET", "/api/models/{name}", s.model, s.textOfModel()},
-		{"GET", "/api/models/{name}/{key...}", s.entity, s.textOfEntity()},
-		{"GET", "/api/reports", s.listReports, textOfReports()},
-		{"GET", "/api/reports/{name}", s.report, s.textOfReport()},
-		{"GET", "/api/rejects", s.rejects, s.textOfRejects()},
-		{"POST", "/api/sql", s.sql, s.textOfSQL()},
-		{"GET", "/api/status", s.status, textOfStatus()},
-		{"GET", "/api/events", s.events, textOfEvents()},
-		{"GET", "/healthz", healthy, textOfHealth()},
-		{"GET", "/readyz", s.ready, textOfReady()},
-		{"GET", "/metrics", s.prometheus(), textOfPrometheus()},
+		{"GET", "/api/metrics", takesRead, s.listMetrics, s.textOfMetrics()},
+		{"GET", "/api/metrics/{name}", takesRead, s.metric, s.textOfMetric()},
+		{"GET", "/api/metrics/{name}/events", takesRead, s.metricEvents, s.textOfMetricEvents()},
+		{"GET", "/api/models/{name}", takesRead, s.model, s.textOfModel()},
+		{"GET", "/api/models/{name}/{key...}", takesRead, s.entity, s.textOfEntity()},
+		{"GET", "/api/reports", takesRead, s.listReports, textOfReports()},
+		{"GET", "/api/reports/{name}", takesSQL, s.report, s.textOfReport()},
+		{"GET", "/api/rejects", takesRead, s.rejects, s.textOfRejects()},
+		{"POST", "/api/sql", takesSQL, s.sql, s.textOfSQL()},
+		{"GET", "/api/status", takesRead, s.status, textOfStatus()},
+		{"GET", "/api/events", takesRead, s.events, textOfEvents()},
+		{"GET", "/healthz", access.Open, healthy, textOfHealth()},
+		{"GET", "/readyz", access.Open, s.ready, textOfReady()},
+		{"GET", "/metrics", takesRead, s.prometheus(), textOfPrometheus()},
 	}
 	if s.Lake != nil {
-		all = append(all, operation{"GET", "/api/lake", s.lake, textOfLake()})
+		all = append(all, operation{"GET", "/api/lake", takesRead, s.lake, textOfLake()})
 	}
 	if s.Operate != nil {
 		all = append(all, s.operateOperations()...)
@@ -140,8 +146,11 @@ func healthy(w http.ResponseWriter, _ *http.Request) error {
 	return writeJSON(w, map[string]string{"status": "ok"})
 }
 
-func (s *Web) ready(w http.ResponseWriter, _ *http.Request) error {
+func (s *Web) ready(w http.ResponseWriter, r *http.Request) error {
 	if err := s.Ready(); err != nil {
+		if !access.Has(r.Context(), access.Read) { // everybody may ask, but not for what this server is connected to
+			err = nil
+		}
 		return &pinflow.Error{Op: "be ready", Kind: pinflow.Unavailable, Err: err, Hint: "Ask again in a moment; the log tells what is being waited for."}
 	}
 	return writeJSON(w, map[string]string{"status": "ready"})

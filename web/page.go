@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/access"
 )
 
 //go:embed page
@@ -32,6 +33,7 @@ type pageData struct {
 	Reports    []pageReport
 	Sources    []pageSource
 	Operated   bool   // there are audits, batches and generations
+	SignedIn   bool   // the reader has a key's session, and can end it
 	Version    string // of the page's files: a new one is fetched at once
 }
 
@@ -57,7 +59,7 @@ type pageSource struct {
 }
 
 // registerPage adds the page at / and its files.
-func (s *Web) registerPage(mux *http.ServeMux) {
+func (s *Web) registerPage(mux access.Routes) {
 	files := map[string][]byte{}
 	version := sha256.New()
 	names, _ := pageFiles.ReadDir("page") // what is part of the binary can be read
@@ -69,19 +71,19 @@ func (s *Web) registerPage(mux *http.ServeMux) {
 		}
 	}
 	of := hex.EncodeToString(version.Sum(nil)[:6])
-	mux.HandleFunc("GET /{$}", s.serve(s.index(of)))
-	mux.HandleFunc("GET /page/{file}", s.serve(func(w http.ResponseWriter, r *http.Request) error {
+	mux.Handle("GET /{$}", takesRead(s.serve(s.index(of))))
+	mux.Handle("GET /page/{file}", takesRead(s.serve(func(w http.ResponseWriter, r *http.Request) error {
 		content, ok := files[r.PathValue("file")]
 		if !ok {
 			return &pinflow.Error{Op: "read", On: r.URL.Path, Kind: pinflow.NotFound}
 		}
 		w.Header().Set("Content-Type", mediaTypes[path.Ext(r.PathValue("file"))])
 		if r.URL.Query().Get("v") == of {
-			w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+			w.Header().Set("Cache-Control", "private, max-age=31536000, immutable")
 		}
 		_, err := w.Write(content)
 		return gone(err)
-	}))
+	})))
 }
 
 // pageData tells of the definition that readers see now.
@@ -112,7 +114,9 @@ func (s *Web) index(version string) handler {
 			return &pinflow.Error{Op: "read the page", Err: err}
 		}
 		var body bytes.Buffer
-		if err := t.Execute(&body, s.pageData(version)); err != nil {
+		data := s.pageData(version)
+		data.SignedIn = access.IsSession(r.Context())
+		if err := t.Execute(&body, data); err != nil {
 			return &pinflow.Error{Op: "write the page", Err: err}
 		}
 		h := w.Header()

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/access"
 	"github.com/pinflow/pinflow/problem"
 )
 
@@ -48,10 +50,21 @@ func (g grammar) parse(r *http.Request) (request, error) {
 		return request{}, err
 	}
 	req, err := g.parseValues(values)
+	if err == nil {
+		err = mayFilter(r.Context(), req)
+	}
 	if !values.Has("format") {
 		req.csv = acceptsCSV(r.Header.Get("Accept"))
 	}
 	return req, err
+}
+
+// mayFilter refuses an expression in SQL to who may not run SQL.
+func mayFilter(ctx context.Context, req request) error {
+	if req.query.Where == "" {
+		return nil
+	}
+	return access.Require(ctx, access.SQL, "The parameter filter")
 }
 
 // parseValues reads parameters. All that is wrong is listed in one Invalid error.

@@ -3,7 +3,9 @@ package web
 import (
 	"errors"
 	"net/http"
+	"time"
 
+	"github.com/pinflow/pinflow/access"
 	"github.com/pinflow/pinflow/problem"
 )
 
@@ -27,6 +29,16 @@ func gone(err error) error {
 	return goneError{err}
 }
 
+// bodyTime is how long the small bodies that web takes may take to come.
+const bodyTime = 30 * time.Second
+
+// limitBody ends the reading of a request's body after bodyTime. The body has been read when end is called.
+func limitBody(w http.ResponseWriter) (end func()) {
+	rc := http.NewResponseController(w)
+	_ = rc.SetReadDeadline(time.Now().Add(bodyTime)) // what can't do that has no connection
+	return func() { _ = rc.SetReadDeadline(time.Time{}) }
+}
+
 // serve makes an http handler of h: what it returns becomes a problem.
 func (s *Web) serve(h handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -38,8 +50,11 @@ func (s *Web) serve(h handler) http.HandlerFunc {
 			return
 		}
 		p := problem.Of(err)
+		var denied *access.Denied
 		if refused := (refusal{}); errors.As(err, &refused) {
 			p = refused.Problem
+		} else if errors.As(err, &denied) {
+			p = denied.Problem
 		}
 		p.Instance = r.URL.Path
 		if p.Status >= http.StatusInternalServerError {

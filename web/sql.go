@@ -45,7 +45,9 @@ func readSQL(w http.ResponseWriter, r *http.Request) (string, error) {
 		return "", refusal{problem.New(http.StatusUnsupportedMediaType, "read SQL: the body is "+r.Header.Get("Content-Type"),
 			`Send {"sql": "SELECT …"} as application/json, or the text as text/plain.`)}
 	}
+	end := limitBody(w)
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxSQL))
+	end()
 	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 		return "", &pinflow.Error{Op: "read SQL", Kind: pinflow.TooLarge, Err: fmt.Errorf("the body has more than %d bytes", maxSQL)}
 	} else if err != nil {

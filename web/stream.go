@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/access"
 	"github.com/pinflow/pinflow/problem"
 )
 
@@ -38,7 +39,7 @@ func (s *Web) metricEvents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	one, err := s.watch(r.PathValue("name"), values)
+	one, err := s.watch(r.Context(), r.PathValue("name"), values)
 	if err != nil {
 		return err
 	}
@@ -58,7 +59,7 @@ func (s *Web) events(w http.ResponseWriter, r *http.Request) error {
 				Err: problem.Faults{{Path: name, Reason: "there is no such parameter"}}}
 		}
 	}
-	metrics, err := s.watches(values["watch"])
+	metrics, err := s.watches(r.Context(), values["watch"])
 	if err != nil {
 		return err
 	}
@@ -134,6 +135,9 @@ func (s *Web) pump(r *http.Request, out *eventWriter, subs []*subscription, wake
 	silence := time.NewTimer(keepAlive)
 	defer silence.Stop()
 	for {
+		if err := access.Holds(r.Context()); err != nil { // the key has been revoked: the client is told so when it comes back
+			return err
+		}
 		for _, sub := range subs {
 			if err := out.send(sub, len(subs) == 1); err != nil {
 				return err

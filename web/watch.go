@@ -46,7 +46,7 @@ type watched struct {
 }
 
 // watch reads the parameters of a stream of a metric's changes.
-func (s *Web) watch(name string, values url.Values) (watched, error) {
+func (s *Web) watch(ctx context.Context, name string, values url.Values) (watched, error) {
 	generation := s.plan().Generation
 	m, err := s.findMetric(name)
 	if err != nil {
@@ -54,6 +54,9 @@ func (s *Web) watch(name string, values url.Values) (watched, error) {
 	}
 	g := grammar{view: m.Name, columns: m.Columns, controls: eventControls, maxLimit: s.Limits.EventRows}
 	req, err := g.parseValues(values)
+	if err == nil {
+		err = mayFilter(ctx, req)
+	}
 	if err != nil {
 		return watched{}, err
 	}
@@ -187,7 +190,7 @@ func raw(rows [][]byte) []json.RawMessage {
 }
 
 // watches reads ?watch=metric and ?watch=metric?parameters, escaped. No metric twice: events name it only.
-func (s *Web) watches(values []string) ([]watched, error) {
+func (s *Web) watches(ctx context.Context, values []string) ([]watched, error) {
 	var all []watched
 	var names []string
 	for _, v := range values {
@@ -200,7 +203,7 @@ func (s *Web) watches(values []string) ([]watched, error) {
 			return nil, &pinflow.Error{Op: "watch", On: v, Kind: pinflow.Invalid, Err: err, Hint: "It is written watch=metric or, escaped, watch=metric?order=…&limit=…."}
 		}
 		names = append(names, name)
-		w, err := s.watch(name, params)
+		w, err := s.watch(ctx, name, params)
 		if err != nil {
 			return nil, err
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/access"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -132,9 +133,9 @@ func (s *Web) measure() error {
 }
 
 // Register adds web's routes to mux, and describes them in api's OpenAPI document unless api is nil.
-func (s *Web) Register(mux *http.ServeMux, api huma.API) {
+func (s *Web) Register(mux access.Routes, api huma.API) {
 	for _, op := range s.operations() {
-		mux.HandleFunc(op.method+" "+op.path, s.serve(op.handle))
+		mux.Handle(op.method+" "+op.path, op.takes(s.serve(op.handle)))
 	}
 	s.api = api
 	s.describe()

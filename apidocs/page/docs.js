@@ -148,6 +148,8 @@ function operation(o) {
 
 function fill(inside, o) {
   if (o.op.description) inside.append(prose(o.op.description));
+  const scope = o.op.security?.[0]?.key?.[0];
+  if (o.op.security?.length) inside.append(el("p", { class: "note" }, scope ? `Takes a key with the scope ${scope}, where keys are needed.` : "Takes any key, where keys are needed."));
   if (o.params.length) {
     inside.append(section("Parameters", el("table", { class: "fields" }, el("tbody", {}, ...o.params.map((p) =>
       el("tr", {}, el("td", {}, p.name, p.required ? el("span", { class: "required", title: "required" }, "*") : ""),

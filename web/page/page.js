@@ -91,7 +91,9 @@ function connect() {
 
 // reconnect first looks whether the metrics that this page watches are still there.
 async function reconnect() {
-  const list = await fetch("api/metrics").then((r) => (r.ok ? r.json() : null), () => null);
+  const answer = await fetch("api/metrics").catch(() => null);
+  if (answer?.status === 401) return again(); // the sign-in is over: the page asks for a key
+  const list = answer?.ok ? await answer.json().catch(() => null) : null;
   if (list && list.generation !== document.body.dataset.generation) again();
   else connect();
 }
@@ -121,6 +123,11 @@ for (const button of document.querySelectorAll(".copy")) {
     setTimeout(() => { button.textContent = "Copy"; }, 2000);
   };
 }
+
+$("sign-out")?.addEventListener("click", async () => {
+  await fetch("session", { method: "DELETE" });
+  again();
+});
 
 lookUp();
 operate();

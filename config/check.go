@@ -56,7 +56,7 @@ func fault(name, value, why, hint string) error {
 }
 
 func (p *Places) faults(isFlag func(string) bool) []error {
-	_, _, journal := ParseJournal(p.Journal)
+	_, journal := ParseJournalURL(p.Journal)
 	_, _, lake := ParseLake(p.LakeURL())
 	_, _, store := ParseStore(p.StoreURL())
 	var faults []error

@@ -12,34 +12,6 @@ import (
 	"github.com/pinflow/pinflow"
 )
 
-// ParseJournal reads a journal's URL: embedded, or the brokers, each host:port (9092 if there is none). Anything
-// else is an Invalid error.
-func ParseJournal(text string) (embedded bool, brokers []string, err error) {
-	if text == "embedded:" {
-		return true, nil, nil
-	}
-	bad := func(why string) (bool, []string, error) {
-		return false, nil, badURL("journal", text, errors.New(why), "Write embedded: or kafka://host:port,host:port.")
-	}
-	list, isKafka := strings.CutPrefix(text, "kafka://")
-	switch {
-	case !isKafka:
-		return bad("it is neither embedded: nor kafka://")
-	case strings.Contains(list, "@"):
-		return bad("this version does not log in to Kafka")
-	case strings.ContainsAny(list, "/?#"):
-		return bad("there is more than brokers in it")
-	}
-	for _, b := range strings.Split(list, ",") {
-		broker, err := parseBroker(b)
-		if err != nil {
-			return bad(err.Error())
-		}
-		brokers = append(brokers, broker)
-	}
-	return false, brokers, nil
-}
-
 // parseBroker returns a broker as host:port.
 func parseBroker(text string) (string, error) {
 	if text == "" {

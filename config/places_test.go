@@ -10,40 +10,6 @@ import (
 	"github.com/pinflow/pinflow"
 )
 
-func TestParseJournal(t *testing.T) {
-	for text, want := range map[string]string{
-		"embedded:":                            "embedded",
-		"kafka://a:9092":                       "a:9092",
-		"kafka://a":                            "a:9092",
-		"kafka://a:1,b.example:65535,10.0.0.1": "a:1 b.example:65535 10.0.0.1:9092",
-		"kafka://[::1]:99,[fe80::1],::1":       "[::1]:99 [fe80::1]:9092 [::1]:9092",
-		"":                                     "neither embedded: nor kafka://",
-		"embedded":                             "neither embedded: nor kafka://",
-		"embedded://x":                         "neither embedded: nor kafka://",
-		"Kafka://a:1":                          "neither embedded: nor kafka://",
-		"kafka:a:1":                            "neither embedded: nor kafka://",
-		"kafka://":                             "a broker is empty",
-		"kafka://a:1,,b:2":                     "a broker is empty",
-		"kafka://a:1,":                         "a broker is empty",
-		"kafka://:9092":                        "there is no host",
-		"kafka://a:":                           "the port \"\" is no number",
-		"kafka://a:x":                          "the port \"x\" is no number",
-		"kafka://a:0":                          "port 0",
-		"kafka://a:65536":                      "is no number up to 65535",
-		"kafka://a:1:2":                        "too many colons",
-		"kafka://a:1/topic":                    "more than brokers",
-		"kafka://a:1?x=y":                      "more than brokers",
-		"kafka://user:hush@a:1":                "does not log in",
-	} {
-		embedded, brokers, err := ParseJournal(text)
-		got := strings.Join(brokers, " ")
-		if embedded {
-			got = "embedded"
-		}
-		check(t, text, got, err, want)
-	}
-}
-
 // check checks what a parser made of a text: want, or an error that says so.
 func check(t *testing.T, text, got string, err error, want string) {
 	t.Helper()

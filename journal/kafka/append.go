@@ -67,7 +67,7 @@ func (c *call) answer(receipt *pinflow.Receipt, r *kgo.Record, err error) {
 		err = kerr.UnknownTopicOrPartition
 	}
 	if err != nil {
-		receipt.Err = c.journal.failure("append to", receipt.TopicPartition.String(), err)
+		receipt.Err = c.journal.failure(opAppend, receipt.TopicPartition.String(), err)
 	} else {
 		receipt.Partition, receipt.Offset = r.Partition, r.Offset
 	}
@@ -83,7 +83,7 @@ func (c *call) abandon(cause error) []pinflow.Receipt {
 	c.left = true
 	for i := range c.receipts {
 		if r := &c.receipts[i]; r.Err == nil && r.Offset < 0 {
-			r.Err = &pinflow.Error{Op: "append to", On: r.TopicPartition.String(), Kind: pinflow.Unavailable,
+			r.Err = &pinflow.Error{Op: opAppend, On: r.TopicPartition.String(), Kind: pinflow.Unavailable,
 				Err: fmt.Errorf("not acknowledged in time: %w", cause), Hint: "It may yet be appended."}
 		}
 	}

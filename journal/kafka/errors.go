@@ -27,28 +27,38 @@ func (j *Journal) failure(op, on string, err error) error {
 	}
 	kind, hint := kindOf(err)
 	if hint == notAllowed {
-		hint = j.allow(on, err)
+		hint = j.allow(op, on, err)
 	}
 	return &pinflow.Error{Op: op, On: on, Kind: kind, Err: err, Hint: hint}
 }
 
+const opAppend = "append to"
+
 const notAllowed = "The cluster does not allow it to this user."
 
 // allow tells what an administrator does to let Pinflow do what err has refused.
-func (j *Journal) allow(on string, err error) string {
+func (j *Journal) allow(op, on string, err error) string {
 	name, _, _ := strings.Cut(strings.TrimPrefix(on, groupPrefix), ":")
 	rights := "--operation Describe --operation DescribeConfigs --operation Read --operation Write --topic " + name
 	switch {
 	case errors.Is(err, kerr.GroupAuthorizationFailed):
 		rights = "--operation Read --group " + name
+	case errors.Is(err, kerr.ClusterAuthorizationFailed) && op == opAppend:
+		// Who may write no topic at all may not begin to: the client does not ask a second time.
+		rights += " (then start Pinflow again)"
 	case errors.Is(err, kerr.ClusterAuthorizationFailed):
 		rights = "--operation Create --cluster"
 	}
+	return "An administrator of the cluster allows it with: " + j.acl(rights)
+}
+
+// acl is the command that gives rights to the user of this journal.
+func (j *Journal) acl(rights string) string {
 	user := j.o.Security.User
 	if user == "" {
 		user = "ANONYMOUS"
 	}
-	return fmt.Sprintf("An administrator of the cluster allows it with: kafka-acls.sh --bootstrap-server %s --add --allow-principal User:%s %s", j.o.Brokers[0], user, rights)
+	return fmt.Sprintf("kafka-acls.sh --bootstrap-server %s --add --allow-principal User:%s %s", j.o.Brokers[0], user, rights)
 }
 
 // groupPrefix tells an error about a consumer group from one about a topic.

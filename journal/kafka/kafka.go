@@ -103,15 +103,15 @@ var (
 func Open(ctx context.Context, o Options) (*Journal, error) {
 	o = o.withDefaults()
 	j := &Journal{o: o, dialer: newDialer(o), meters: newMeters(o.Metrics), codec: kgo.DefaultDecompressor()}
-	if err := o.Security.check(o.Brokers); err != nil {
-		return nil, invalid(opOpen, brokers(o), err, securityHint)
-	}
 	codec, err := codecOf(o.Compression)
+	if err == nil {
+		err = o.Security.check(o.Brokers)
+	}
 	if err == nil {
 		j.login, err = o.Security.login()
 	}
 	if err != nil {
-		return nil, invalid(opOpen, brokers(o), err, "")
+		return nil, invalid(opOpen, brokers(o), err, securityHint)
 	}
 	cl, err := kgo.NewClient(append(j.clientOptions(),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
@@ -130,11 +130,21 @@ func Open(ctx context.Context, o Options) (*Journal, error) {
 	j.cl, j.admin = cl, kadm.NewClient(cl)
 	ctx, cancel := context.WithTimeout(ctx, o.OpenTimeout)
 	defer cancel()
-	if err := cl.Ping(ctx); err != nil {
+	if err := j.reach(ctx); err != nil {
 		j.Close()
 		return nil, unreached(o, err)
 	}
 	return j, nil
+}
+
+// reach waits for a broker that answers. The client does not look at ctx while a connection begins, but ends them when it is closed.
+func (j *Journal) reach(ctx context.Context) error {
+	goOn := context.AfterFunc(ctx, j.cl.Close)
+	err := j.cl.Ping(ctx)
+	if !goOn() {
+		return ctx.Err()
+	}
+	return err
 }
 
 // Close ends the connection. Records not yet acknowledged fail; subscriptions are closed on their own.

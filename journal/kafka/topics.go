@@ -147,6 +147,10 @@ func (j *Journal) Create(ctx context.Context, topic string, partitions, replicat
 	if err != nil && resp.ErrMessage != "" && !errors.Is(err, kerr.TopicAlreadyExists) {
 		err = fmt.Errorf("%w (%s)", err, resp.ErrMessage)
 	}
+	if errors.Is(err, kerr.TopicAuthorizationFailed) || errors.Is(err, kerr.ClusterAuthorizationFailed) || errors.Is(err, kerr.PolicyViolation) {
+		return invalid("create topic", topic, err, fmt.Sprintf("An administrator of the cluster makes it with: kafka-topics.sh --bootstrap-server %s --create --topic %s --partitions %d --config message.timestamp.type=LogAppendTime; "+
+			"or lets Pinflow do it with: %s", j.o.Brokers[0], topic, partitions, j.acl("--operation Create --topic "+topic)))
+	}
 	return j.failure("create topic", topic, err)
 }
 

@@ -85,7 +85,7 @@ func (s *Store) compose(ctx context.Context, tx querier, q pinflow.Query) (from 
 	if len(conditions) > 0 {
 		from += " WHERE " + strings.Join(conditions, " AND ")
 	}
-	tail, err = readonly.OrderBy(columns, q.Order, func(c pinflow.Column) string { return duck.Quote(c.Name) })
+	tail, err = readonly.OrderBy(columns, q.Order, readonly.Key)
 	return from, args, tail, err
 }
 

@@ -101,12 +101,21 @@ func Expression(ctx context.Context, q Querier, text string) error {
 // isBareExpression tells whether a SELECT is one expression without a name, and no clause beside it.
 func isBareExpression(node any) bool {
 	n, ok := node.(map[string]any)
-	if !ok || n["type"] != "SELECT_NODE" {
+	if !ok || !isBareSelect(n) {
 		return false
 	}
 	from, _ := n["from_table"].(map[string]any)
 	list, _ := n["select_list"].([]any)
 	if from["type"] != "EMPTY" || len(list) != 1 {
+		return false
+	}
+	e, _ := list[0].(map[string]any)
+	return e["alias"] == "" && e["class"] != "STAR"
+}
+
+// isBareSelect tells whether a SELECT has no clauses but FROM.
+func isBareSelect(n map[string]any) bool {
+	if n["type"] != "SELECT_NODE" {
 		return false
 	}
 	for _, clause := range []string{"where_clause", "having", "qualify", "sample"} {
@@ -119,8 +128,35 @@ func isBareExpression(node any) bool {
 			return false
 		}
 	}
-	e, _ := list[0].(map[string]any)
-	return e["alias"] == "" && e["class"] != "STAR"
+	return true
+}
+
+// Projection tells whether text is a SELECT of nothing but columns of one table, each under its own name, and of which table. A store
+// can then read the table another way.
+func Projection(ctx context.Context, q Querier, text string) (table string, ok bool, err error) {
+	p, err := parse(ctx, q, "view", text)
+	if err != nil {
+		return "", false, err
+	}
+	if len(p.Statements) != 1 {
+		return "", false, nil
+	}
+	n, ok := p.Statements[0]["node"].(map[string]any)
+	if !ok || !isBareSelect(n) {
+		return "", false, nil
+	}
+	from, _ := n["from_table"].(map[string]any)
+	list, _ := n["select_list"].([]any)
+	for _, item := range list {
+		e, _ := item.(map[string]any)
+		replaced, _ := e["replace_list"].([]any)
+		renamed, _ := e["rename_list"].([]any)
+		if e["class"] != "STAR" && e["class"] != "COLUMN_REF" || e["alias"] != "" || len(replaced)+len(renamed) > 0 {
+			return "", false, nil
+		}
+	}
+	table, _ = from["table_name"].(string)
+	return table, from["type"] == "BASE_TABLE" && from["sample"] == nil, nil
 }
 
 // tableFunctions are those that a user's SQL may call: none reads files, none changes anything.

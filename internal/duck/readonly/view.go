@@ -57,12 +57,15 @@ func Bind(ctx context.Context, q Querier, columns []pinflow.Column, f pinflow.Co
 		return Bound{}, invalid("filter on "+c.Name, "Use one of = != < <= > >=.", fmt.Errorf("there is no operator %q", f.Op))
 	}
 	b := Bound{Column: c, Op: op, Text: f.Value}
-	if fits(c.Type, f.Value) {
-		if err := q.QueryRowContext(ctx, "SELECT TRY_CAST(?::VARCHAR AS "+c.Type+")", f.Value).Scan(&b.Value); err != nil {
+	castable := fits(c.Type, f.Value)
+	if castable {
+		cast := pinflow.Column{Name: "v", Type: c.Type}
+		row := q.QueryRowContext(ctx, "SELECT v IS NOT NULL, "+Exact([]pinflow.Column{cast})+" FROM (SELECT TRY_CAST(?::VARCHAR AS "+c.Type+") AS v)", f.Value)
+		if err := row.Scan(&castable, &b.Value); err != nil {
 			return b, err
 		}
 	}
-	if b.Value == nil {
+	if !castable {
 		return b, invalid("filter on "+c.Name, "", fmt.Errorf("%q is no %s", f.Value, c.Type))
 	}
 	b.Value = duck.Value(b.Value)
@@ -91,23 +94,28 @@ func fits(columnType, text string) bool {
 	return r.IsInt()
 }
 
-// OrderBy returns the ORDER BY of a query on a view, "" for none. name writes a column as a sort key.
-func OrderBy(columns []pinflow.Column, order []pinflow.Order, name func(pinflow.Column) string) (string, error) {
+// OrderBy returns the ORDER BY of a query on a view, "" for none. key writes a column as a sort key. NULL is last either way.
+func OrderBy(columns []pinflow.Column, order []pinflow.Order, key func(c pinflow.Column, descending bool) string) (string, error) {
 	keys := make([]string, len(order))
 	for i, o := range order {
 		c, err := column(columns, o.Column)
 		if err != nil {
 			return "", err
 		}
-		keys[i] = name(c)
-		if o.Descending {
-			keys[i] += " DESC"
-		}
+		keys[i] = key(c, o.Descending)
 	}
 	if len(keys) == 0 {
 		return "", nil
 	}
 	return " ORDER BY " + strings.Join(keys, ", "), nil
+}
+
+// Key is a sort key in DuckDB's words.
+func Key(c pinflow.Column, descending bool) string {
+	if descending {
+		return duck.Quote(c.Name) + " DESC"
+	}
+	return duck.Quote(c.Name)
 }
 
 // column finds a column by its name, in which case does not matter, as in SQL.

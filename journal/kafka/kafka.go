@@ -19,6 +19,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/kversion"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/pinflow/pinflow"
 )
@@ -33,10 +34,10 @@ type Options struct {
 	Log      *slog.Logger          // nil for none
 	Metrics  prometheus.Registerer // nil for none
 
-	// AppendBytes bounds the records that wait to be acknowledged; an Append beyond it waits. 64 MiB if 0.
+	// AppendBytes bounds the records that wait to be acknowledged, with what they cost in memory; an Append beyond it waits. 64 MiB if 0.
 	AppendBytes int
 	// AppendTimeout is how long a record may wait before it fails as Unavailable, if it is sure not
-	// to have been appended, and an Append at all: after that, what was sent and not answered may yet be appended; 10 s if 0.
+	// to have been appended. Two seconds later an Append returns at all: what was sent and not answered may yet be appended. 8 s if 0.
 	AppendTimeout time.Duration
 	// RecordBytes bounds one record (with what a batch costs); the broker has a limit too. 1,000,012 if 0, as Kafka's.
 	RecordBytes int
@@ -61,7 +62,7 @@ func (o Options) withDefaults() Options {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	o.AppendBytes = or(o.AppendBytes, 64<<20)
-	o.AppendTimeout = or(o.AppendTimeout, 10*time.Second)
+	o.AppendTimeout = or(o.AppendTimeout, 8*time.Second)
 	o.RecordBytes = or(o.RecordBytes, 1000012)
 	o.Compression = or(o.Compression, "none")
 	o.FetchBytes = or(o.FetchBytes, 16<<20)
@@ -88,6 +89,7 @@ type Journal struct {
 	admin  *kadm.Client
 	meters *meters
 	codec  kgo.Decompressor
+	room   *semaphore.Weighted
 	places sync.Map // pinflow.TopicPartition to place, as Read found them
 }
 
@@ -102,7 +104,7 @@ var (
 // sense and for a broker that expects others.
 func Open(ctx context.Context, o Options) (*Journal, error) {
 	o = o.withDefaults()
-	j := &Journal{o: o, dialer: newDialer(o), meters: newMeters(o.Metrics), codec: kgo.DefaultDecompressor()}
+	j := &Journal{o: o, dialer: newDialer(o), meters: newMeters(o.Metrics), codec: kgo.DefaultDecompressor(), room: semaphore.NewWeighted(int64(o.AppendBytes))}
 	codec, err := codecOf(o.Compression)
 	if err == nil {
 		err = o.Security.check(o.Brokers)
@@ -119,8 +121,7 @@ func Open(ctx context.Context, o Options) (*Journal, error) {
 		kgo.ProducerBatchMaxBytes(int32(o.RecordBytes)),
 		// Batches form while an earlier one is under way: a linger would only add to the latency.
 		kgo.ProducerLinger(0),
-		kgo.MaxBufferedRecords(1<<20),
-		kgo.MaxBufferedBytes(o.AppendBytes),
+		kgo.MaxBufferedRecords(o.AppendBytes/recordCost+1), // never reached: Append has a limit of its own
 		kgo.RecordDeliveryTimeout(o.AppendTimeout),
 		kgo.RecordPartitioner(partitioner{kgo.StickyKeyPartitioner(nil)}),
 	)...)

@@ -59,6 +59,7 @@ func TestConformance(t *testing.T) {
 		j := connect(t, b)
 		return journaltest.Env{
 			Journal: j,
+			Brokers: b.Addr(),
 			Advance: c.advance,
 			Restart: func(t testing.TB) journaltest.Journal {
 				j.Close()

@@ -22,6 +22,8 @@ type Journal interface {
 // Env is a journal to test. What may be nil is skipped with a line that says so.
 type Env struct {
 	Journal Journal
+	// Brokers is host:port of the broker, for programs that are not Pinflow. May be empty.
+	Brokers string
 	// Restart stops the broker cleanly, starts it again and returns the journal to use from then on. May be nil.
 	Restart func(t testing.TB) Journal
 	// Trim makes the log of tp start at before or a little earlier, but later than 0; it returns where. May be nil.
@@ -54,6 +56,8 @@ func Run(t *testing.T, open func(t testing.TB) Env) {
 		{"Seek", testSeek},
 		{"AssigneeError", testAssigneeError},
 		{"ContextEnds", testContextEnds},
+		{"Transactions", testTransactions},
+		{"OpenTransaction", testOpenTransaction},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			env := open(t)

@@ -38,6 +38,7 @@ func TestConformance(t *testing.T) {
 	journaltest.Run(t, func(t testing.TB) journaltest.Env {
 		return journaltest.Env{
 			Journal: connect(t),
+			Brokers: address,
 			Restart: func(t testing.TB) journaltest.Journal {
 				for _, verb := range []string{"stop", "start"} {
 					if out, err := exec.CommandContext(t.Context(), "bash", script, verb).CombinedOutput(); err != nil {

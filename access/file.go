@@ -76,7 +76,7 @@ func Revoke(path, id string) error {
 // List returns the keys in the file at path, oldest first; none if it is missing.
 func List(path string) ([]Key, error) {
 	keys, err := readFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) {
 		return nil, nil
 	}
 	return keys, err

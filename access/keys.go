@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // lookEvery is how old what is known of a file may be. Whoever needs it then looks again: nothing runs meanwhile.
@@ -99,7 +101,7 @@ func (k *Keys) look() {
 	info, err := os.Stat(k.path)
 	switch {
 	case err == nil && known != nil && known.err == nil && sameFile(info, known.file):
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENOTDIR):
 		k.current.Store(setOf(nil, nil, nil))
 	case err != nil:
 		k.current.Store(setOf(nil, fileError("read keys in", k.path, err), nil))

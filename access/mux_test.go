@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -374,7 +375,9 @@ func TestUnreadableKeysLetNobodyIn(t *testing.T) {
 			t.Errorf("%s and mended: %d", name, w.Code)
 		}
 	}
-	g.Keys.path = filepath.Join(g.path, "not a folder")
+	if err := errors.Join(os.Remove(g.path), os.Symlink(g.path, g.path)); err != nil {
+		t.Fatal(err)
+	}
 	g.refresh()
 	if w := g.ask("GET", "/read", nil, "Authorization", "Bearer "+text); w.Code != 503 {
 		t.Errorf("a file that can't be looked at: %d", w.Code)

@@ -78,11 +78,8 @@ func (p *Places) faults(isFlag func(string) bool) []error {
 }
 
 func (l *Listen) faults(func(string) bool) []error {
-	var faults []error
-	httpHost, httpPort, err := loopback("http", l.HTTP, "127.0.0.1:8000")
-	if err != nil {
-		faults = append(faults, err)
-	}
+	faults := l.httpFaults()
+	httpHost, httpPort, _ := splitAddress(l.HTTP)
 	kafkaHost, kafkaPort, err := loopback("kafka-listen", l.KafkaListen, "127.0.0.1:9092")
 	if err != nil {
 		faults = append(faults, err)
@@ -100,8 +97,8 @@ func loopback(name, address, usual string) (host string, port int, err error) {
 		return "", 0, fault(name, address, err.Error(), "Write host:port, such as "+usual+".")
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return "", 0, fault(name, address, "this version has no keys yet: whoever could reach that address could post, read everything and run SQL",
-			"Listen on "+usual+" and let others in through a proxy or tunnel that knows who they are.")
+		return "", 0, fault(name, address, "the embedded broker asks nobody who they are: whoever could reach that address could read and write every record",
+			"Listen on "+usual+", or use a Kafka that has users, with --journal kafka://….")
 	}
 	return host, port, nil
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -124,7 +125,9 @@ func TestEverySettingHasOneName(t *testing.T) {
 	values := map[string]string{
 		"journal": "kafka://a:1", "lake": "s3://b", "store": "postgres://h/d", "http": "127.0.0.1:1", "kafka-listen": "localhost:2", "log-period": "1h", "sql-rows": "7",
 		"log-format": "json", "log-level": "debug", "lake-flush": "2s", "seal-grace": "4s", "patience": "6s", "sql-time": "3s", "max-record": "2MiB",
+		"plain-http": "true",
 	}
+	need := map[string]map[string]string{"tls-cert": {"PINFLOW_TLS_KEY": "k"}, "tls-key": {"PINFLOW_TLS_CERT": "c"}} // what one makes no sense without
 	for _, s := range settings {
 		if want := "PINFLOW_" + strings.ToUpper(strings.ReplaceAll(s.Name, "-", "_")); !slices.Equal(s.Tag.Envs, []string{want}) {
 			t.Errorf("%s has the variables %v", s.Name, s.Tag.Envs)
@@ -137,14 +140,16 @@ func TestEverySettingHasOneName(t *testing.T) {
 		if value == "" {
 			value = "99MiB" // a size, or any name of a folder
 		}
-		byFlag, err1 := parse(t, "", nil, "up", "--"+s.Name+"="+value)
-		byEnv, err2 := parse(t, "", map[string]string{s.Tag.Envs[0]: value}, "up")
-		byFile, err3 := parse(t, s.Name+": "+value+"\n", nil, "up")
+		env := map[string]string{s.Tag.Envs[0]: value}
+		maps.Copy(env, need[s.Name])
+		byEnv, err2 := parse(t, "", env, "up")
+		byFlag, err1 := parse(t, "", need[s.Name], "up", "--"+s.Name+"="+value)
+		byFile, err3 := parse(t, s.Name+": "+value+"\n", need[s.Name], "up")
 		if err1 != nil || err2 != nil || err3 != nil {
 			t.Errorf("%s: %v, %v, %v", s.Name, err1, err2, err3)
 			continue
 		}
-		byDefault, _ := parse(t, "", nil, "up")
+		byDefault, _ := parse(t, "", need[s.Name], "up")
 		if byFlag.Up != byEnv.Up || byFlag.Up != byFile.Up || byFlag.Up == byDefault.Up {
 			t.Errorf("%s:\n%+v\n%+v\n%+v", s.Name, byFlag.Up, byEnv.Up, byFile.Up)
 		}
@@ -242,13 +247,24 @@ func TestCheckTellsEveryFault(t *testing.T) {
 }
 
 func TestAddresses(t *testing.T) {
-	for address, ok := range map[string]bool{
+	for address, loopback := range map[string]bool{
 		"127.0.0.1:8123": true, "localhost:0": true, "[::1]:8123": true, "127.9.9.9:1": true,
-		":8123": false, "0.0.0.0:8123": false, "[::]:8123": false, "10.0.0.1:8123": false, "example.com:80": false, "127.0.0.1": false, "127.0.0.1:x": false, "": false, "127.0.0.1:70000": false,
+		":8123": false, "0.0.0.0:8123": false, "[::]:8123": false, "10.0.0.1:8123": false, "example.com:80": false,
 	} {
-		for _, flag := range []string{"--http=", "--kafka-listen="} {
-			if _, err := parse(t, "", nil, "up", flag+address); (err == nil) != ok {
+		for flag, takes := range map[string]bool{"--http=": loopback, "--kafka-listen=": loopback, "--plain-http\x00--http=": true, "--tls-cert=c\x00--tls-key=k\x00--http=": true, "--plain-http\x00--kafka-listen=": loopback} {
+			c, err := parse(t, "", nil, append([]string{"up"}, strings.Split(flag+address, "\x00")...)...)
+			if (err == nil) != takes {
 				t.Errorf("%s%s: %v", flag, address, err)
+			}
+			if strings.HasSuffix(flag, "--http=") && c.Up.IsPublic() == loopback {
+				t.Errorf("%s is public: %v", address, c.Up.IsPublic())
+			}
+		}
+	}
+	for _, address := range []string{"127.0.0.1", "127.0.0.1:x", "", "127.0.0.1:70000"} {
+		for _, flag := range []string{"--http=", "--kafka-listen="} {
+			if _, err := parse(t, "", nil, "up", "--plain-http", flag+address); err == nil {
+				t.Errorf("%s%s", flag, address)
 			}
 		}
 	}
@@ -339,6 +355,7 @@ func TestSample(t *testing.T) {
 	}
 	want := defaults.Up
 	want.Lake, want.Store, want.Pipeline, want.LogPeriod = examples["lake"], examples["store"], examples["pipeline"], 24*time.Hour
+	want.KeysFile, want.TLSCert, want.TLSKey, want.PublicHost = examples["keys-file"], examples["tls-cert"], examples["tls-key"], Hosts(examples["public-host"])
 	if !reflect.DeepEqual(all.Up, want) {
 		t.Errorf("with all lines active:\ngot  %+v\nwant %+v", all.Up, want)
 	}
@@ -354,6 +371,39 @@ func TestDistance(t *testing.T) {
 		}
 		if distance(c.b, c.a) != c.want {
 			t.Errorf("%q and %q: not the same both ways", c.a, c.b)
+		}
+	}
+}
+
+func TestPublicHosts(t *testing.T) {
+	c, err := parse(t, "", nil, "up", "--public-host=a.example", "--public-host", "b.example:8443, c")
+	if err != nil || !slices.Equal(c.Up.PublicHost.Names(), []string{"a.example", "b.example:8443", "c"}) {
+		t.Errorf("%q %v", c.Up.PublicHost, err)
+	}
+	if c, err = parse(t, "public-host: a,b\n", nil, "up"); err != nil || !slices.Equal(c.Up.PublicHost.Names(), []string{"a", "b"}) {
+		t.Errorf("%q %v", c.Up.PublicHost, err)
+	}
+	if c, err = parse(t, "", nil, "up"); err != nil || c.Up.PublicHost.Names() != nil {
+		t.Errorf("%q %v", c.Up.PublicHost.Names(), err)
+	}
+	for _, wrong := range []string{"", "*", "a,,b", "https://a", "a/b", "u@a"} {
+		if _, err := parse(t, "", nil, "up", "--public-host="+wrong); err == nil {
+			t.Errorf("%q is taken", wrong)
+		}
+	}
+}
+
+func TestCertificateAndKeyGoTogether(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--tls-cert=c"}, "key is missing"}, {[]string{"--tls-key=k"}, "certificate is missing"}, {[]string{"--tls-cert=c", "--tls-key=k"}, ""},
+		{[]string{"--tls-cert=c", "--tls-key=k", "--plain-http"}, "there is a certificate too"},
+	} {
+		_, err := parse(t, "", nil, append([]string{"up"}, c.args...)...)
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v: %v", c.args, err)
 		}
 	}
 }

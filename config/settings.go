@@ -53,10 +53,11 @@ func (p Places) inData(scheme, name string) string {
 	return (&url.URL{Scheme: scheme, Path: filepath.ToSlash(path)}).String()
 }
 
-// Listen is where a process listens, each a host:port on loopback; port 0 is any free one.
+// Listen is where a process listens, each a host:port; port 0 is any free one.
 type Listen struct {
-	HTTP        string `name:"http" help:"Where the HTTP API and the dashboard listen: a loopback address." default:"127.0.0.1:8000" env:"PINFLOW_HTTP" placeholder:"ADDR" group:"Addresses"`
+	HTTP        string `name:"http" help:"Where the HTTP API and the dashboard listen. Beyond loopback it takes keys (pinflow key create), and TLS or --plain-http." default:"127.0.0.1:8000" env:"PINFLOW_HTTP" placeholder:"ADDR" group:"Addresses"`
 	KafkaListen string `help:"Where the embedded broker listens for Kafka clients: a loopback address. Without effect with --journal kafka://…." default:"127.0.0.1:9092" env:"PINFLOW_KAFKA_LISTEN" placeholder:"ADDR" group:"Addresses"`
+	Access
 }
 
 // Timing is when things happen.

@@ -28,6 +28,7 @@ type cli struct {
 	Rejects    rejectsCmd    `cmd:"" help:"Show the records that were not accepted, and why."`
 	Audit      auditCmd      `cmd:"" help:"Prove the numbers: hold journal, lake, derived files and store to one another."`
 	Generation generationCmd `cmd:"" help:"List, build, switch and drop what was made by one definition."`
+	Key        keyCmd        `cmd:"" help:"Make, list and revoke the keys that clients need."`
 	Check      checkCmd      `cmd:"" help:"Show everything that is wrong with a pipeline's definition."`
 	Init       initCmd       `cmd:"" help:"Write the shipped definition out, to be changed."`
 	Version    versionCmd    `cmd:"" help:"Tell the versions of this binary and of what it is built on."`

@@ -4,26 +4,29 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/access"
 	"github.com/pinflow/pinflow/emulate"
 	"github.com/pinflow/pinflow/internal/datalock"
 )
 
 // emulateCmd posts rows to a running Pinflow.
 type emulateCmd struct {
-	To          string  `help:"The URL to post to. By default the first source of the running Pinflow of --data, else http://127.0.0.1:8000/pin/." placeholder:"URL"`
-	Data        string  `help:"The folder of the running Pinflow." default:"./pinflow-data" env:"PINFLOW_DATA" placeholder:"DIR"`
-	Pipeline    string  `help:"The folder of the pipeline's definition, whose first source is posted to." env:"PINFLOW_PIPELINE" placeholder:"DIR"`
-	Rate        float64 `help:"Posts per second; 0 is the original's pace (0 or 1 s between posts) for made-up pins, and as fast as it goes for a file." default:"0" placeholder:"N"`
-	Rows        string  `help:"Post the rows of this file in their order: NDJSON or CSV." placeholder:"FILE"`
-	Sequence    string  `help:"Post rows of --rows in the order that this CSV's column row_index has, with the pauses of its column sleep_s." placeholder:"FILE"`
-	NoPauses    bool    `help:"With --sequence: leave the pauses out."`
-	Count       int64   `help:"End after so many rows; 0 for all there are (made-up pins have no end)." default:"0" placeholder:"N"`
-	Seed        uint64  `help:"The seed of made-up pins." default:"1" placeholder:"N"`
-	Bulk        int     `help:"How many rows go into one post, as NDJSON." default:"1" placeholder:"N"`
-	Connections int     `help:"Posts under way at once; with 1, rows arrive in order. 0 is 1 with --rows, else 8." default:"0" placeholder:"N"`
+	To       string  `help:"The URL to post to. By default the first source of the running Pinflow of --data, else http://127.0.0.1:8000/pin/." placeholder:"URL"`
+	Data     string  `help:"The folder of the running Pinflow." default:"./pinflow-data" env:"PINFLOW_DATA" placeholder:"DIR"`
+	Pipeline string  `help:"The folder of the pipeline's definition, whose first source is posted to." env:"PINFLOW_PIPELINE" placeholder:"DIR"`
+	Rate     float64 `help:"Posts per second; 0 is the original's pace (0 or 1 s between posts) for made-up pins, and as fast as it goes for a file." default:"0" placeholder:"N"`
+	Rows     string  `help:"Post the rows of this file in their order: NDJSON or CSV." placeholder:"FILE"`
+	Sequence string  `help:"Post rows of --rows in the order that this CSV's column row_index has, with the pauses of its column sleep_s." placeholder:"FILE"`
+	NoPauses bool    `help:"With --sequence: leave the pauses out."`
+	Count    int64   `help:"End after so many rows; 0 for all there are (made-up pins have no end)." default:"0" placeholder:"N"`
+	Seed     uint64  `help:"The seed of made-up pins." default:"1" placeholder:"N"`
+	Bulk     int     `help:"How many rows go into one post, as NDJSON." default:"1" placeholder:"N"`
+	credentials
+	Connections int `help:"Posts under way at once; with 1, rows arrive in order. 0 is 1 with --rows, else 8." default:"0" placeholder:"N"`
 }
 
 // Help is shown by --help.
@@ -57,13 +60,18 @@ func (c *emulateCmd) Run(ctx context.Context, t terminal) error {
 	if rows != nil {
 		defer rows.Close()
 	}
-	to, err := c.destination(source.Route)
+	to, shown, err := c.destination(source.Route)
 	if err != nil {
 		return err
 	}
+	client, err := emulator(to, shown, c.Connections)
+	if err != nil {
+		return err
+	}
+	defer client.CloseIdleConnections()
 	bar := newProgress(t.err, c.Count)
 	told := reporter{out: t.err, clear: bar.clear}
-	report, err := emulate.Run(ctx, emulate.Options{To: to, Rows: rows, Seed: c.Seed, Count: c.Count, Rate: c.Rate, Bulk: c.Bulk, Connections: c.Connections,
+	report, err := emulate.Run(ctx, emulate.Options{To: to, Rows: rows, Seed: c.Seed, Count: c.Count, Rate: c.Rate, Bulk: c.Bulk, Connections: c.Connections, Client: client,
 		OnOutcome: told.outcome, OnProgress: func(r emulate.Report) { told.trouble(r.Trouble); bar.show(r) }})
 	bar.end()
 	told.end()
@@ -85,26 +93,41 @@ func (c *emulateCmd) rows(columns []pinflow.Column) (emulate.Rows, error) {
 	return emulate.OpenRows(c.Rows, columns)
 }
 
-// destination is the URL to post to.
-func (c *emulateCmd) destination(route string) (string, error) {
-	if c.To != "" {
-		return withScheme(c.To), nil
+// destination is the URL to post to, and how to come in there.
+func (c *emulateCmd) destination(route string) (string, access.Credentials, error) {
+	shown, err := c.credentials.read()
+	if c.To != "" || err != nil {
+		return withScheme(c.To), shown, err
 	}
-	base := "http://127.0.0.1:8000"
 	holder, err := datalock.Holder(c.Data)
 	if err != nil {
-		return "", err
+		return "", shown, err
 	}
 	if holder != nil && holder.HTTP != "" {
-		base = holder.HTTP
+		return holder.HTTP + route, holderCredentials(holder), nil
 	}
-	return base + route, nil
+	return "http://127.0.0.1:8000" + route, shown, nil
+}
+
+// emulator is a client that keeps its connections open between posts, and takes redirects for what they are: another place than the one that was given.
+func emulator(to string, shown access.Credentials, connections int) (*http.Client, error) {
+	client, err := httpClient(to, shown, max(connections, 8))
+	if err == nil {
+		client.Timeout = time.Minute
+		client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	}
+	return client, err
 }
 
 // emulate posts made-up pins to this process, for up --emulate.
 func (u *up) emulate(ctx context.Context, url string) error {
 	refused := false
-	_, err := emulate.Run(ctx, emulate.Options{To: url + u.plans.newest().Sources[0].Route, Seed: u.cmd.Seed, Rate: u.cmd.Rate, OnOutcome: func(o emulate.Outcome) {
+	client, err := emulator(url, u.guard.own(), 0)
+	if err != nil {
+		return err
+	}
+	defer client.CloseIdleConnections()
+	_, err = emulate.Run(ctx, emulate.Options{Client: client, To: url + u.plans.newest().Sources[0].Route, Seed: u.cmd.Seed, Rate: u.cmd.Rate, OnOutcome: func(o emulate.Outcome) {
 		if o.Err != nil && !refused {
 			refused = true
 			u.log.Warn("emulate: made-up pins are rejected; pinflow emulate --rows posts rows of your own", "source", u.plans.newest().Sources[0].Name, "error", o.Err)

@@ -5,15 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/access"
 	"github.com/pinflow/pinflow/apidocs"
 	"github.com/pinflow/pinflow/config"
 	"github.com/pinflow/pinflow/ingest"
-	"github.com/pinflow/pinflow/problem"
 )
 
 // ingestCmd takes posts, and nothing else.
@@ -40,6 +39,10 @@ func (c *ingestCmd) Run(ctx context.Context, t terminal) (err error) {
 	var opened closers
 	defer func() { err = errors.Join(err, opened.close()) }()
 	log, metrics := newLog(c.Logging, t), newMetrics()
+	guard, err := openGuard(c.HTTP, &c.Settings, log, metrics)
+	if err != nil {
+		return err
+	}
 	j, err := joinJournal(ctx, &c.Settings, log, metrics, &opened)
 	if err == nil {
 		err = openSources(ctx, j, plan)
@@ -47,18 +50,16 @@ func (c *ingestCmd) Run(ctx context.Context, t terminal) (err error) {
 	if err != nil {
 		return unlessStopped(ctx, err)
 	}
-	mux := http.NewServeMux()
-	api := apidocs.New(mux, "Pinflow: posts to "+plan.Pipeline, version)
-	if err := takePosts(mux, api, &c.Settings, j, plan, log, metrics); err != nil {
+	api := apidocs.New(guard, "Pinflow: posts to "+plan.Pipeline, version)
+	if err := takePosts(guard, api, &c.Settings, j, plan, log, metrics); err != nil {
 		return err
 	}
-	monitor(mux, metrics, func(ctx context.Context) error { _, err := j.Topic(ctx, plan.Sources[0].Topic); return err })
-	mux.Handle("/", problem.NotFound(mux))
-	l, err := listen(ctx, c.HTTP)
+	monitor(guard, metrics, func(ctx context.Context) error { _, err := j.Topic(ctx, plan.Sources[0].Topic); return err })
+	l, err := guard.listen(ctx)
 	if err != nil {
 		return err
 	}
-	s := serve(l, guard(mux), log, func() {})
+	s := guard.serve(l, func() {})
 	for _, source := range plan.Sources {
 		fmt.Fprintf(t.out, "Posts are taken at %s%s for %s on Kafka at %s.\n", s.url(), source.Route, source.Topic, j.addr)
 	}
@@ -67,7 +68,7 @@ func (c *ingestCmd) Run(ctx context.Context, t terminal) (err error) {
 }
 
 // takePosts puts the routes of a plan's sources on a mux.
-func takePosts(mux *http.ServeMux, api *apidocs.Docs, s *config.Settings, j *journal, p *pinflow.Plan, log *slog.Logger, metrics prometheus.Registerer) error {
+func takePosts(mux access.Routes, api *apidocs.Docs, s *config.Settings, j *journal, p *pinflow.Plan, log *slog.Logger, metrics prometheus.Registerer) error {
 	var sources []pinflow.Source
 	for _, source := range p.Sources {
 		sources = append(sources, source.Source)

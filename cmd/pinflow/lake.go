@@ -58,5 +58,5 @@ func (c *lakeCmd) Run(ctx context.Context, t terminal) (err error) {
 		return err
 	}
 	fmt.Fprintf(t.out, "Writing the records of Kafka at %s to %s. Ctrl-C flushes and ends.\n", j.addr, objects)
-	return c.monitored.run(ctx, log, metrics, w.Run)
+	return c.monitored.run(ctx, &c.Settings, log, metrics, w.Run)
 }

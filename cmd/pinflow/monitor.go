@@ -10,12 +10,15 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/access"
+	"github.com/pinflow/pinflow/config"
 	"github.com/pinflow/pinflow/problem"
 )
 
 // monitored is what a process without an HTTP API takes.
 type monitored struct {
-	Monitor string `help:"Where /healthz, /readyz and /metrics are answered: a loopback address. By default nowhere." env:"PINFLOW_MONITOR" placeholder:"ADDR" group:"Addresses"`
+	Monitor string `help:"Where /healthz, /readyz and /metrics are answered; /metrics takes keys as --http does. By default nowhere." env:"PINFLOW_MONITOR" placeholder:"ADDR" group:"Addresses"`
 }
 
 // newMetrics makes the registry of a process.
@@ -26,33 +29,38 @@ func newMetrics() *prometheus.Registry {
 }
 
 // monitor answers how a process is that has no page of its own. ready is nil for one that is ready once it runs.
-func monitor(mux *http.ServeMux, metrics *prometheus.Registry, ready func(context.Context) error) {
-	ok := func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) } // the client has gone
-	mux.HandleFunc("GET /healthz", ok)
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
+func monitor(mux access.Routes, metrics *prometheus.Registry, ready func(context.Context) error) {
+	ok := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) }) // the client has gone
+	mux.Handle("GET /healthz", access.Open(ok))
+	mux.Handle("GET /readyz", access.Open(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if ready != nil {
 			if err := ready(r.Context()); err != nil {
+				if !access.Has(r.Context(), access.Read) { // everybody may ask, but not for what this process is connected to
+					err = &pinflow.Error{Op: "be ready", Kind: pinflow.Unavailable}
+				}
 				problem.Write(w, problem.Of(err))
 				return
 			}
 		}
 		ok(w, r)
-	})
-	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
+	})))
+	mux.Handle("GET /metrics", access.NeedScope(access.Read, promhttp.HandlerFor(metrics, promhttp.HandlerOpts{})))
 }
 
 // run runs a process without an HTTP API until ctx ends, and is asked how it is meanwhile.
-func (m monitored) run(ctx context.Context, log *slog.Logger, metrics *prometheus.Registry, work func(context.Context) error) error {
+func (m monitored) run(ctx context.Context, s *config.Settings, log *slog.Logger, metrics *prometheus.Registry, work func(context.Context) error) error {
 	if m.Monitor == "" {
 		return work(ctx)
 	}
-	l, err := listen(ctx, m.Monitor)
+	guard, err := openGuard(m.Monitor, s, log, metrics)
 	if err != nil {
 		return err
 	}
-	mux := http.NewServeMux()
-	monitor(mux, metrics, nil)
-	mux.Handle("/", problem.NotFound(mux))
-	s := serve(l, guard(mux), log, func() {})
-	return errors.Join(work(ctx), s.stop())
+	l, err := guard.listen(ctx)
+	if err != nil {
+		return err
+	}
+	monitor(guard, metrics, nil)
+	server := guard.serve(l, func() {})
+	return errors.Join(work(ctx), server.stop())
 }

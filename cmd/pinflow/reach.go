@@ -20,21 +20,22 @@ import (
 type reader struct {
 	config.Places
 	DuckDBMemory config.Bytes `name:"duckdb-memory" help:"Memory that DuckDB may use before it spills to disk, when the data are at rest." default:"96MiB" env:"PINFLOW_DUCKDB_MEMORY" placeholder:"SIZE" group:"Limits"`
-	At           string       `name:"http" help:"Ask the Pinflow at this address. By default the running one that holds --data, or else the data at rest." placeholder:"URL"`
-	Output       string       `help:"table, json (an array of row objects) or csv." enum:"table,json,csv" default:"table" short:"o" placeholder:"FORMAT"`
+	credentials
+	At     string `name:"http" help:"Ask the Pinflow at this address. By default the running one that holds --data, or else the data at rest." placeholder:"URL"`
+	Output string `help:"table, json (an array of row objects) or csv." enum:"table,json,csv" default:"table" short:"o" placeholder:"FORMAT"`
 }
 
 // reach returns a client for it. What was opened is closed by the closers.
 func (r *reader) reach(ctx context.Context, t terminal, c *closers) (client.Client, error) {
 	if r.At != "" {
-		return client.Client{Base: withScheme(r.At)}, nil
+		return r.credentials.client(r.At)
 	}
 	holder, err := datalock.Holder(r.Data)
 	if err != nil {
 		return client.Client{}, err
 	}
 	if holder != nil && holder.HTTP != "" {
-		return client.Client{Base: holder.HTTP}, nil
+		return clientOfHolder(holder)
 	}
 	return r.atRest(ctx, t, c)
 }

@@ -58,7 +58,7 @@ func (c *reportCmd) from() func(context.Context, terminal, func(client.Client) e
 	if c.AsOf != "" {
 		return c.ask
 	}
-	r := &reader{Places: c.Places, DuckDBMemory: c.DuckDBMemory, At: c.At}
+	r := &reader{Places: c.Places, DuckDBMemory: c.DuckDBMemory, credentials: c.credentials, At: c.At}
 	return r.ask
 }
 

@@ -38,7 +38,7 @@ func (c *scheduleCmd) Run(ctx context.Context, t terminal) (err error) {
 	core.add(o.close)
 	fmt.Fprintf(t.out, "The batch runs %s after the end of each log period of %s. Ctrl-C ends it.\n", c.SealGrace, core.periodText())
 	core.parts.start(ctx, "current", o.followCurrent)
-	err = c.monitored.run(ctx, core.log, core.metrics, o.schedule)
+	err = c.monitored.run(ctx, &c.Settings, core.log, core.metrics, o.schedule)
 	core.parts.join()
 	return err
 }

@@ -6,12 +6,14 @@ import (
 	"cmp"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -34,7 +36,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"ready": ready, "held": held, "http": request, "produce": produce, "lines": lines, "holds": holds, "says": says, "server": fakeServer, "tried": tried,
+			"ready": ready, "held": held, "http": request, "produce": produce, "lines": lines, "holds": holds, "says": says, "server": fakeServer, "tried": tried, "until": until, "id": keyID,
 		},
 		Condition: func(condition string) (bool, error) { return condition == "root" && os.Getuid() == 0, nil },
 		Setup: func(e *testscript.Env) error {
@@ -113,7 +115,9 @@ func request(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	for _, header := range rest {
 		name, value, _ := strings.Cut(header, ":")
-		r.Header.Set(name, value)
+		if r.Header.Set(name, value); name == "Host" {
+			r.Host = value
+		}
 	}
 	answer, err := http.DefaultClient.Do(r)
 	ts.Check(err)
@@ -230,6 +234,27 @@ func tried(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	had := ts.Value(requestsKey{}).(*atomic.Int64)
 	await(ts, "the server has had "+args[0]+" requests", func() bool { return had.Load() >= want })
+}
+
+// until CODE WORDS… runs pinflow until it ends with an exit code: for what a running process notices after a moment.
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, !neg && len(args) > 1, "until CODE WORDS…")
+	await(ts, "pinflow "+strings.Join(args[1:], " ")+" ends with "+args[0], func() bool {
+		err := ts.Exec("pinflow", args[1:]...)
+		code := 0
+		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+			code = exit.ExitCode()
+		}
+		return strconv.Itoa(code) == args[0]
+	})
+}
+
+// id FILE sets $ID to the id of the key in a file.
+func keyID(ts *testscript.TestScript, neg bool, args []string) {
+	usage(ts, !neg && len(args) == 1, "id FILE")
+	parts := strings.Split(ts.ReadFile(args[0]), "_")
+	usage(ts, len(parts) == 3, "id FILE, with a key in it")
+	ts.Setenv("ID", parts[1])
 }
 
 func usage(ts *testscript.TestScript, ok bool, line string) {

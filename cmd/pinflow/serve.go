@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/pinflow/pinflow"
@@ -33,21 +34,35 @@ func listen(ctx context.Context, addr string) (net.Listener, error) {
 }
 
 // serve answers on l until stop. onStop is told when the stop begins: what never ends by itself must end then.
-func serve(l net.Listener, h http.Handler, log *slog.Logger, onStop func()) *server {
+func (g *guard) serve(l net.Listener, onStop func()) *server {
 	s := &server{on: l, done: make(chan error, 1), http: &http.Server{
-		Handler:           h,
+		Handler:           g,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
 	}}
 	s.http.RegisterOnShutdown(onStop)
-	go func() { s.done <- s.http.Serve(l) }()
+	if g.certificate == nil {
+		go func() { s.done <- s.http.Serve(l) }()
+		return s
+	}
+	s.http.TLSConfig = g.certificate.Config()
+	go func() { s.done <- s.http.ServeTLS(l, "", "") }()
 	return s
 }
 
-// url returns the address in the form that people open.
-func (s *server) url() string { return "http://" + s.on.Addr().String() }
+// url returns the address in the form that people on this machine open.
+func (s *server) url() string {
+	scheme, address := "http://", s.on.Addr().String()
+	if s.http.TLSConfig != nil {
+		scheme = "https://"
+	}
+	if at, err := netip.ParseAddrPort(address); err == nil && at.Addr().IsUnspecified() {
+		address = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), at.Port()).String()
+	}
+	return scheme + address
+}
 
 // wait returns when ctx ends, or with an error if the server ends before.
 func (s *server) wait(ctx context.Context) error {

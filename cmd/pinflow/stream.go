@@ -35,7 +35,7 @@ func (c *streamCmd) Run(ctx context.Context, t terminal) (err error) {
 		return unlessStopped(ctx, err)
 	}
 	fmt.Fprintf(t.out, "Counting the records of Kafka at %s into %s. Ctrl-C ends it.\n", core.journal.addr, core.shownStore())
-	return c.monitored.run(ctx, core.log, core.metrics, func(ctx context.Context) error { return core.count(ctx, c.StreamWorkers) })
+	return c.monitored.run(ctx, &c.Settings, core.log, core.metrics, func(ctx context.Context) error { return core.count(ctx, c.StreamWorkers) })
 }
 
 // count runs the live half of the generation that readers see until ctx ends.

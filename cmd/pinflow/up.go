@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"sync/atomic"
 
 	"github.com/pinflow/pinflow"
@@ -12,7 +11,6 @@ import (
 	"github.com/pinflow/pinflow/config"
 	"github.com/pinflow/pinflow/internal/datalock"
 	"github.com/pinflow/pinflow/lake"
-	"github.com/pinflow/pinflow/problem"
 	"github.com/pinflow/pinflow/web"
 )
 
@@ -41,8 +39,13 @@ func (c *upCmd) Run(ctx context.Context, t terminal) (err error) {
 		return err
 	}
 	limitMemory()
-	core, err := openCore(ctx, &c.Settings, newLog(c.Logging, t), newMetrics(), t, true)
-	u := &up{core: core, cmd: c, term: t}
+	log, metrics := newLog(c.Logging, t), newMetrics()
+	guard, err := openGuard(c.HTTP, &c.Settings, log, metrics)
+	if err != nil {
+		return err
+	}
+	core, err := openCore(ctx, &c.Settings, log, metrics, t, true)
+	u := &up{core: core, cmd: c, term: t, guard: guard}
 	defer func() { err = errors.Join(err, core.closers.close()) }()
 	if err != nil {
 		return unlessStopped(ctx, err)
@@ -59,17 +62,18 @@ type up struct {
 	*core
 	cmd      *upCmd
 	term     terminal
+	guard    *guard
 	operator *operator
 	writer   atomic.Pointer[lake.Writer] // the one that runs
 }
 
 // run starts the stages, sinks first, and stops them, sources first.
 func (u *up) run(ctx context.Context) error {
-	l, err := listen(ctx, u.HTTP)
+	l, err := u.guard.listen(ctx)
 	if err != nil {
 		return err
 	}
-	handler, site, err := u.handler()
+	site, err := u.routes()
 	if err != nil {
 		return errors.Join(err, l.Close())
 	}
@@ -81,8 +85,8 @@ func (u *up) run(ctx context.Context) error {
 		u.parts.join()
 		return errors.Join(err, l.Close())
 	}
-	server := serve(l, handler, u.log, site.Close)
-	err = u.lock.Update(datalock.Info{HTTP: server.url(), Kafka: u.journal.addr})
+	server := u.guard.serve(l, site.Close)
+	err = u.guard.tell(u.lock, datalock.Info{HTTP: server.url(), Kafka: u.journal.addr})
 	if err == nil {
 		u.announce(server.url())
 		err = u.wait(ctx, server)
@@ -164,20 +168,18 @@ func (u *up) lakeEnds() map[pinflow.TopicPartition]int64 {
 	return nil
 }
 
-// handler puts every route of the process on one mux.
-func (u *up) handler() (http.Handler, *web.Web, error) {
-	mux := http.NewServeMux()
-	api := apidocs.New(mux, "Pinflow: "+u.plans.current.Pipeline, version)
-	if err := takePosts(mux, api, u.Settings, u.journal, u.plans.newest(), u.log, u.metrics); err != nil {
-		return nil, nil, err
+// routes puts every route of the process behind its guard.
+func (u *up) routes() (*web.Web, error) {
+	api := apidocs.New(u.guard, "Pinflow: "+u.plans.current.Pipeline, version)
+	if err := takePosts(u.guard, api, u.Settings, u.journal, u.plans.newest(), u.log, u.metrics); err != nil {
+		return nil, err
 	}
 	site, err := newSite(u.core, u.operator, u.stopped, u.lakeStatus)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	site.Register(mux, api)
-	mux.Handle("/", problem.NotFound(mux))
-	return guard(mux), site, nil
+	site.Register(u.guard, api)
+	return site, nil
 }
 
 // announce says where everything is.

@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 
 	"github.com/pinflow/pinflow"
 	"github.com/pinflow/pinflow/apidocs"
 	"github.com/pinflow/pinflow/config"
 	"github.com/pinflow/pinflow/lake"
-	"github.com/pinflow/pinflow/problem"
 	"github.com/pinflow/pinflow/web"
 )
 
@@ -30,7 +28,13 @@ Example:
 
 // Run serves until ctx ends.
 func (c *webCmd) Run(ctx context.Context, t terminal) (err error) {
-	core, err := openRole(ctx, &c.Settings, t)
+	log, metrics := newLog(c.Logging, t), newMetrics()
+	guard, err := openGuard(c.HTTP, &c.Settings, log, metrics)
+	if err != nil {
+		return err
+	}
+	limitMemory()
+	core, err := openCore(ctx, &c.Settings, log, metrics, t, false)
 	defer func() { err = errors.Join(err, core.closers.close()) }()
 	if err != nil {
 		return unlessStopped(ctx, err)
@@ -40,21 +44,19 @@ func (c *webCmd) Run(ctx context.Context, t terminal) (err error) {
 		return unlessStopped(ctx, err)
 	}
 	core.add(o.close)
-	mux := http.NewServeMux()
-	api := apidocs.New(mux, "Pinflow: "+core.plans.current.Pipeline, version)
+	api := apidocs.New(guard, "Pinflow: "+core.plans.current.Pipeline, version)
 	site, err := newSite(core, o, nil, core.lakeAtRest)
 	if err != nil {
 		return err
 	}
 	o.shown = site.SetPlan
-	site.Register(mux, api)
-	mux.Handle("/", problem.NotFound(mux))
-	l, err := listen(ctx, c.HTTP)
+	site.Register(guard, api)
+	l, err := guard.listen(ctx)
 	if err != nil {
 		site.Close()
 		return err
 	}
-	s := serve(l, guard(mux), core.log, site.Close)
+	s := guard.serve(l, site.Close)
 	core.parts.start(ctx, "current", o.followCurrent)
 	fmt.Fprintf(t.out, "The %s pipeline's page is at %s/, its API at %s/docs. Ctrl-C ends it.\n", core.plans.current.Pipeline, s.url(), s.url())
 	err = errors.Join(s.wait(ctx), s.stop())

@@ -20,6 +20,7 @@ type worker struct {
 	config.Timing
 	config.Limits
 	config.Logging
+	credentials
 	At     string `name:"http" help:"Have the Pinflow at this address do it. By default the running one that holds --data, or else this process." placeholder:"URL"`
 	Output string `help:"table, json or csv." enum:"table,json,csv" default:"table" short:"o" placeholder:"FORMAT"`
 }
@@ -36,14 +37,14 @@ func (w *worker) ask(ctx context.Context, t terminal, f func(client.Client) erro
 
 func (w *worker) reach(ctx context.Context, t terminal, c *closers) (client.Client, error) {
 	if w.At != "" {
-		return client.Client{Base: withScheme(w.At)}, nil
+		return w.credentials.client(w.At)
 	}
 	holder, err := datalock.Holder(w.Data)
 	if err != nil {
 		return client.Client{}, err
 	}
 	if holder != nil && holder.HTTP != "" {
-		return client.Client{Base: holder.HTTP}, nil
+		return clientOfHolder(holder)
 	}
 	return w.atRest(ctx, t, c)
 }

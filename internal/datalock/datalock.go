@@ -25,6 +25,10 @@ type Info struct {
 	HTTP    string    `json:"http,omitempty"`  // the URL of its HTTP API; "" if it has none (yet)
 	Kafka   string    `json:"kafka,omitempty"` // host:port of its embedded broker; "" if it has none (yet)
 	Started time.Time `json:"started"`
+	// Secret is what lets commands of the same user in where keys are needed: who can read the file can read the data. "" if there is none.
+	Secret string `json:"secret,omitempty"`
+	// Certificate is the SHA-256, in hex, of the certificate that its HTTP API shows; "" for plain HTTP.
+	Certificate string `json:"certificate,omitempty"`
 }
 
 // String says who it is in words.
@@ -70,6 +74,9 @@ func Acquire(dir string, info Info) (*Lock, error) {
 	}
 	holder, err := own(f)
 	if err == nil && holder == nil {
+		err = f.Chmod(0o600) // whatever it was: it may hold a secret soon
+	}
+	if err == nil && holder == nil {
 		l := &Lock{file: f}
 		if err = l.Update(info); err == nil {
 			return l, nil
@@ -105,6 +112,12 @@ func (l *Lock) Update(info Info) error {
 	}
 	if info.Kafka != "" {
 		l.info.Kafka = info.Kafka
+	}
+	if info.Secret != "" {
+		l.info.Secret = info.Secret
+	}
+	if info.Certificate != "" {
+		l.info.Certificate = info.Certificate
 	}
 	text, err := json.Marshal(l.info)
 	if err == nil && len(text) >= contentSize {

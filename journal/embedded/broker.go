@@ -19,7 +19,7 @@
 //     sent again after a failed write, for a duplicate and acknowledge it.
 //
 //   - CreateTopics is capped at version 4 and DescribeTopicPartitions left out: Kafka's own tools choke on kfake's
-//     answers to the newer ones.
+//     answers to the newer ones. Clients are not asked for their metrics: kfake would keep a note of each client that ever came.
 //
 //   - After a crash kfake would not know an idempotent producer's last batches any more, and append twice what one
 //     that has survived sends again; and it would drop all that follows a damaged batch. See recover.go.
@@ -198,11 +198,13 @@ func listen(ctx context.Context, address string) (*listener, error) {
 	return newListener(ln), nil
 }
 
-// versions are what the broker says it speaks: all that kfake does but what Kafka's tools cannot read of it.
+// versions are what the broker says it speaks: all that kfake does but what Kafka's tools cannot read of it, and clients' metrics.
 func versions() *kversion.Versions {
 	v := kversion.Stable()
 	v.SetMaxKeyVersion(int16(kmsg.CreateTopics), 4)
 	v.SetMaxKeyVersion(int16(kmsg.DescribeTopicPartitions), -1)
+	v.SetMaxKeyVersion(int16(kmsg.GetTelemetrySubscriptions), -1)
+	v.SetMaxKeyVersion(int16(kmsg.PushTelemetry), -1)
 	return v
 }
 

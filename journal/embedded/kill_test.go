@@ -14,6 +14,7 @@ import (
 
 	"github.com/pinflow/pinflow"
 	"github.com/pinflow/pinflow/journal/embedded"
+	"github.com/pinflow/pinflow/journal/journaltest"
 	"github.com/pinflow/pinflow/journal/kafka"
 )
 
@@ -27,7 +28,9 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 	}
-	os.Exit(m.Run())
+	os.Exit(journaltest.Main(m, func(ctx context.Context, brokers string) (journaltest.Journal, error) {
+		return kafka.Open(ctx, kafka.Options{Brokers: []string{brokers}})
+	}))
 }
 
 const killedPartitions = 3

@@ -22,7 +22,7 @@ type Journal interface {
 // Env is a journal to test. What may be nil is skipped with a line that says so.
 type Env struct {
 	Journal Journal
-	// Brokers is host:port of the broker, for programs that are not Pinflow. May be empty.
+	// Brokers is host:port of the broker, for programs that are not this one: the package's TestMain calls Main. May be empty.
 	Brokers string
 	// Restart stops the broker cleanly, starts it again and returns the journal to use from then on. May be nil.
 	Restart func(t testing.TB) Journal
@@ -56,6 +56,7 @@ func Run(t *testing.T, open func(t testing.TB) Env) {
 		{"Seek", testSeek},
 		{"AssigneeError", testAssigneeError},
 		{"ContextEnds", testContextEnds},
+		{"Takeover", testTakeover},
 		{"Transactions", testTransactions},
 		{"OpenTransaction", testOpenTransaction},
 	} {

@@ -1,0 +1,5 @@
+//go:build !unix
+
+package journaltest
+
+func testTakeover(t *T) { t.Skip("processes cannot be paused here") }

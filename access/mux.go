@@ -33,6 +33,7 @@ type Mux struct {
 	sessions sessions
 	failures *throttle
 	refused  *prometheus.CounterVec
+	anybody  *caller // who is not asked for a key
 
 	mu     sync.Mutex
 	routes map[string]declared
@@ -53,6 +54,12 @@ func NewMux(o Options) (*Mux, error) {
 			return nil, &pinflow.Error{Op: "count refused requests", Kind: pinflow.Exists, Err: err}
 		}
 	}
+	m.anybody = &caller{scope: All, holds: func() *denial {
+		if m.Keys.Needed() {
+			return missing()
+		}
+		return nil
+	}}
 	m.Handle("POST /session", Open(http.HandlerFunc(m.signIn)))
 	m.Handle("DELETE /session", Open(http.HandlerFunc(m.signOut)))
 	m.Handle("/", NeedKey(problem.NotFound(m.mux)))
@@ -98,17 +105,14 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // judged lets requests through that have the right key.
 func (m *Mux) judged(d declared) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !m.Keys.Needed() {
-			d.ServeHTTP(w, r)
-			return
-		}
-		c, no := m.authenticate(r)
+		c, no := m.whoSent(r)
 		switch {
 		case d.need == open && no != nil:
 			c, no = &caller{}, nil
 		case no != nil || d.need == open || d.need == anyKey:
-		case d.need == closed:
+		case d.need == closed && c != m.anybody:
 			no = undeclared()
+		case d.need == closed:
 		case !c.scope.Has(d.scope):
 			no = lesser(d.scope, c.scope)
 		}
@@ -116,8 +120,19 @@ func (m *Mux) judged(d declared) http.Handler {
 			m.refuse(w, r, d.Handler, no)
 			return
 		}
-		d.ServeHTTP(w, r.WithContext(with(r.Context(), c)))
+		if d.scope != Post { // nobody asks who posts, and posts are many
+			r = r.WithContext(with(r.Context(), c))
+		}
+		d.ServeHTTP(w, r)
 	})
+}
+
+// whoSent returns who sent a request: anybody, as long as keys are not needed.
+func (m *Mux) whoSent(r *http.Request) (*caller, *denial) {
+	if m.Keys.Needed() {
+		return m.authenticate(r)
+	}
+	return m.anybody, nil
 }
 
 // refusalTime is how long the body of a refused request may still take to come.

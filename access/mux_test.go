@@ -255,7 +255,8 @@ func TestHostAndOrigin(t *testing.T) {
 }
 
 func TestWhenKeysAreNeeded(t *testing.T) {
-	ok := NeedScope(Admin, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	long := t.Context()
+	ok := NeedScope(Admin, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { long = r.Context() }))
 	path := filepath.Join(t.TempDir(), FileName)
 	keys, err := OpenKeys(path, false)
 	if err != nil {
@@ -266,13 +267,23 @@ func TestWhenKeysAreNeeded(t *testing.T) {
 		t.Fatal(err)
 	}
 	m.Handle("/x", ok)
+	m.Handle("/forgotten", http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	g := &guarded{Mux: m, path: path}
 	if w := g.ask("GET", "/x", nil); w.Code != 200 {
 		t.Errorf("without a file: %d", w.Code)
 	}
+	if w := g.ask("GET", "/forgotten", nil); w.Code != 200 {
+		t.Errorf("a route that does not say what it takes: %d", w.Code)
+	}
+	if err := Holds(long); err != nil {
+		t.Error(err)
+	}
 	k, text := g.key(t, Admin, time.Time{})
 	if w := g.ask("GET", "/x", nil); w.Code != 401 {
 		t.Errorf("with a file: %d", w.Code)
+	}
+	if err := Holds(long); err == nil {
+		t.Error("who came before there was a file may stay")
 	}
 	if w := g.ask("GET", "/x", nil, "Authorization", "Bearer "+text); w.Code != 200 {
 		t.Errorf("with a key: %d", w.Code)

@@ -10,7 +10,7 @@ import (
 
 // Access is who may come to where a process listens for HTTP.
 type Access struct {
-	KeysFile   string `help:"The file of the keys that pinflow key create makes. By default keys.json in --data. Whoever has none is refused if this is given, if the file is there, or if HTTP listens beyond loopback. PINFLOW_KEYS in the environment may have the file's content instead." env:"PINFLOW_KEYS_FILE" placeholder:"FILE" example:"/etc/pinflow/keys.json" group:"Access"`
+	KeysFile   string `help:"The file of the keys that pinflow key create makes. By default keys.json in --data. Whoever has none is refused if this is given, if the file is there, or if HTTP listens beyond loopback or has a --public-host. PINFLOW_KEYS in the environment may have the file's content instead." env:"PINFLOW_KEYS_FILE" placeholder:"FILE" example:"/etc/pinflow/keys.json" group:"Access"`
 	TLSCert    string `name:"tls-cert" help:"The certificate chain for HTTP, in PEM. It is read anew when it changes." env:"PINFLOW_TLS_CERT" placeholder:"FILE" example:"/etc/pinflow/tls.crt" group:"Access"`
 	TLSKey     string `name:"tls-key" help:"The certificate's key, in PEM." env:"PINFLOW_TLS_KEY" placeholder:"FILE" example:"/etc/pinflow/tls.key" group:"Access"`
 	PlainHTTP  bool   `name:"plain-http" help:"Listen beyond loopback without TLS, because something in front does that." env:"PINFLOW_PLAIN_HTTP" placeholder:"BOOL" example:"false" group:"Access"`

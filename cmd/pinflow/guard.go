@@ -39,7 +39,7 @@ func openGuard(address string, s *config.Settings, log *slog.Logger, metrics pro
 		return nil, &pinflow.Error{Op: "listen for HTTP", On: address, Kind: pinflow.Invalid, Err: errors.New("keys and records would travel there for everybody to read"),
 			Hint: "Give --tls-cert and --tls-key; or --plain-http, if a proxy in front of it does TLS."}
 	}
-	keys, err := openKeys(s, isPublic)
+	keys, err := openKeys(s, isPublic || s.PublicHost != "")
 	if err != nil {
 		return nil, err
 	}
@@ -57,8 +57,8 @@ func openGuard(address string, s *config.Settings, log *slog.Logger, metrics pro
 	return g, err
 }
 
-// openKeys opens the keys that count. Beyond loopback there must be one.
-func openKeys(s *config.Settings, isPublic bool) (*access.Keys, error) {
+// openKeys opens the keys that count. If others than this machine's users can come, there must be one.
+func openKeys(s *config.Settings, forOthers bool) (*access.Keys, error) {
 	path := keysPath(s.KeysFile, s.Data)
 	text, inEnvironment := os.LookupEnv(keysVariable)
 	var keys *access.Keys
@@ -70,10 +70,10 @@ func openKeys(s *config.Settings, isPublic bool) (*access.Keys, error) {
 		path = keysVariable
 		keys, err = access.KeysOf(text)
 	default:
-		keys, err = access.OpenKeys(path, isPublic || s.KeysFile != "")
+		keys, err = access.OpenKeys(path, forOthers || s.KeysFile != "")
 	}
-	if err == nil && isPublic && keys.Usable() == 0 {
-		err = &pinflow.Error{Op: "listen for HTTP beyond loopback", Kind: pinflow.Invalid, Err: fmt.Errorf("there is no key in %s that has not expired, so nobody could be let in", path),
+	if err == nil && forOthers && keys.Usable() == 0 {
+		err = &pinflow.Error{Op: "listen for HTTP from elsewhere", Kind: pinflow.Invalid, Err: fmt.Errorf("there is no key in %s that has not expired, so nobody could be let in", path),
 			Hint: "Make one with pinflow key create NAME --scope post,read, and the same --data or --keys-file."}
 	}
 	return keys, err

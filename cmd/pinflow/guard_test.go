@@ -345,6 +345,7 @@ func TestListeningBeyondLoopback(t *testing.T) {
 	}
 	refused("no TLS", "--tls-cert", open("0.0.0.0:0", nil))
 	refused("no key", "pinflow key create", open("0.0.0.0:0", plain))
+	refused("no key behind a proxy", "pinflow key create", open("127.0.0.1:0", func(s *config.Settings) { s.PublicHost = "pins.example" }))
 	refused("no key on a name", "pinflow key create", open("example.com:0", plain))
 	refused("a file that is not there", "pinflow key create", open("0.0.0.0:0", func(s *config.Settings) { s.PlainHTTP, s.KeysFile = true, filepath.Join(dir, "none.json") }))
 	if _, _, err := access.Create(file, "a", access.Read, time.Now().Add(-time.Minute), time.Now().Add(-time.Hour)); err != nil {
@@ -378,4 +379,54 @@ func TestListeningBeyondLoopback(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused("broken on loopback", "keys.json", open("127.0.0.1:0", nil))
+}
+
+// TestEventsEndWithTheirKey: who watches is cut off when the key is revoked, and not let in again.
+func TestEventsEndWithTheirKey(t *testing.T) {
+	d := openDoors(t)
+	file := filepath.Join(d.Data, access.FileName)
+	k, text, err := access.Create(file, "watcher", access.Read, time.Time{}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(d.guard)
+	defer server.Close()
+	watch := func() *http.Response {
+		r, err := http.NewRequestWithContext(t.Context(), "GET", server.URL+"/api/events", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+text)
+		answer, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return answer
+	}
+	answer := watch()
+	for end, tick := time.Now().Add(5*time.Second), time.Tick(20*time.Millisecond); answer.StatusCode != 200 && time.Now().Before(end); answer = watch() {
+		answer.Body.Close()
+		<-tick
+	}
+	defer answer.Body.Close()
+	if n, err := io.ReadAtLeast(answer.Body, make([]byte, 10), 10); err != nil || answer.StatusCode != 200 {
+		t.Fatal(answer.Status, n, err)
+	}
+	if err := access.Revoke(file, k.ID); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { _, err := io.Copy(io.Discard, answer.Body); ended <- err }()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the stream goes on")
+	}
+	again := watch()
+	if again.Body.Close(); again.StatusCode != 401 {
+		t.Error(again.Status)
+	}
 }

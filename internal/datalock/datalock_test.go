@@ -120,6 +120,9 @@ func TestAnotherProcessHolds(t *testing.T) {
 
 func TestUpdateAndRelease(t *testing.T) {
 	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, fileName), nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
 	lock, err := Acquire(dir, Info{HTTP: "http://127.0.0.1:" + strings.Repeat("1", 300)})
 	if err != nil {
 		t.Fatal(err)
@@ -128,14 +131,17 @@ func TestUpdateAndRelease(t *testing.T) {
 		t.Errorf("the same process twice: %v", err)
 	}
 	first := holder(t, dir)
-	for _, info := range []Info{{HTTP: "http://127.0.0.1:1"}, {Kafka: "127.0.0.1:2"}} {
+	for _, info := range []Info{{HTTP: "http://127.0.0.1:1"}, {Kafka: "127.0.0.1:2"}, {Secret: "hush", Certificate: "ab"}, {Certificate: "cd"}} {
 		if err := lock.Update(info); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want := Info{PID: os.Getpid(), HTTP: "http://127.0.0.1:1", Kafka: "127.0.0.1:2", Started: first.Started}
-	if h := holder(t, dir); *h != want {
+	want := Info{PID: os.Getpid(), HTTP: "http://127.0.0.1:1", Kafka: "127.0.0.1:2", Started: first.Started, Secret: "hush", Certificate: "cd"}
+	if h := holder(t, dir); *h != want || strings.Contains(fmt.Sprintf("%v %+v", h, *h), "hush") {
 		t.Errorf("held by %+v, want %+v", h, want)
+	}
+	if info, err := os.Stat(filepath.Join(dir, fileName)); err != nil || info.Mode() != 0o600 {
+		t.Errorf("others can read it: %v %v", info.Mode(), err)
 	}
 	if err := lock.Update(Info{HTTP: strings.Repeat("x", contentSize)}); err == nil {
 		t.Error("an address that does not fit is taken")

@@ -133,7 +133,7 @@ func (l *Limits) faults(func(string) bool) []error {
 		{"max-record", l.MaxRecord, 1 << 10}, {"max-bulk", l.MaxBulk, l.MaxRecord}, {"ingest-memory", l.IngestMemory, l.MaxRecord}, {"lake-memory", l.LakeMemory, 1 << 20},
 		{"duckdb-memory", l.DuckDBMemory, 32 << 20}, {"batch-memory", l.BatchMemory, 1 << 20}, {"journal-retention", l.JournalRetention, 1 << 20},
 	} {
-		if limit.value < limit.least {
+		if limit.value < limit.least && !(limit.value == 0 && limit.name == "batch-memory") { // which is by the kind of process then
 			faults = append(faults, fault(limit.name, limit.value.String(), "it is less than "+limit.least.String(), "Leave it out for the default."))
 		}
 	}

@@ -79,7 +79,7 @@ func TestDefaults(t *testing.T) {
 		Places:  Places{Journal: "embedded:", Data: "./pinflow-data"},
 		Listen:  Listen{HTTP: "127.0.0.1:8000", KafkaListen: "127.0.0.1:9092"},
 		Timing:  Timing{SealGrace: 5 * time.Minute, Patience: 5 * time.Minute, LakeFlush: time.Minute},
-		Limits:  Limits{MaxRecord: 1 << 20, MaxBulk: 64 << 20, IngestMemory: 128 << 20, LakeMemory: 32 << 20, DuckDBMemory: 96 << 20, BatchMemory: 24 << 20, JournalRetention: 512 << 20, SQLRows: 10_000, SQLTime: 30 * time.Second},
+		Limits:  Limits{MaxRecord: 1 << 20, MaxBulk: 64 << 20, IngestMemory: 128 << 20, LakeMemory: 32 << 20, DuckDBMemory: 96 << 20, JournalRetention: 512 << 20, SQLRows: 10_000, SQLTime: 30 * time.Second},
 		Logging: Logging{LogFormat: "text"},
 	}
 	if c.Up.Settings != want {

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/internal/duck"
 	"github.com/pinflow/pinflow/refine"
 	live "github.com/pinflow/pinflow/refine/duckdb"
 )
@@ -21,6 +22,7 @@ type batchHalf struct {
 
 // openBatch makes the batch of a plan.
 func openBatch(ctx context.Context, c *core, p *pinflow.Plan) (*batchHalf, error) {
+	c.roomForBatch()
 	engine, err := c.batchEngine(ctx, p, c.raw)
 	if err != nil {
 		return nil, err
@@ -37,9 +39,26 @@ func openBatch(ctx context.Context, c *core, p *pinflow.Plan) (*batchHalf, error
 	return b, nil
 }
 
+// openBench opens the DuckDB in which the batch computes: that of the store beside a live half, so that all of the process keeps to one limit; else one
+// of its own, whose statements each run on the thread that asks. It has many of them to run at once, and DuckDB's own threads would only wait for work.
+func (c *core) openBench(ctx context.Context) (err error) {
+	if c.builds {
+		c.bench = c.instance
+		return nil
+	}
+	o := duck.Options{Dir: filepath.Join(c.dir, "scratch", "bench"), Memory: 2 * c.batchMemory(), Threads: 1, Readable: []string{c.instance.Dir()}}
+	if local, ok := c.objects.(pinflow.LocalObjects); ok {
+		o.Readable = append(o.Readable, local.Path(""))
+	}
+	if c.bench, err = duck.Open(ctx, o); err == nil {
+		c.add(c.bench.Close)
+	}
+	return err
+}
+
 // batchEngine makes an engine that computes periods of a plan from a reader's records.
 func (c *core) batchEngine(ctx context.Context, p *pinflow.Plan, raw pinflow.RawReader) (*live.BatchEngine, error) {
-	return live.NewBatchEngine(ctx, live.BatchOptions{Instance: c.instance, Plan: p, Raw: raw, Memory: int64(c.BatchMemory)})
+	return live.NewBatchEngine(ctx, live.BatchOptions{Instance: c.bench, Reports: c.instance, Plan: p, Raw: raw, Memory: c.batchMemory()})
 }
 
 // partFiles reads Parquet files that are on this machine.

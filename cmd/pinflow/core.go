@@ -33,13 +33,15 @@ type core struct {
 	journal  *journal
 	period   pinflow.PeriodLength
 	plans    plans
+	builds   bool           // it is pinflow up, which runs every stage
+	bench    *duck.Instance // where the batch computes
 }
 
 // openCore opens every place, sinks first, and decides which definition is served. What was opened is the caller's to close, also after an error.
 // Without builds, the process works for the generation that readers see whatever its own definition says: while several are exchanged
 // one after the other, some have the old definition and some the new one, and none is to undo what another did.
 func openCore(ctx context.Context, s *config.Settings, log *slog.Logger, metrics *prometheus.Registry, t terminal, builds bool) (c *core, err error) {
-	c = &core{Settings: s, log: log, metrics: metrics}
+	c = &core{Settings: s, log: log, metrics: metrics, builds: builds}
 	if c.parts, err = newSupervisor(log, metrics); err != nil {
 		return c, err
 	}
@@ -83,7 +85,10 @@ func openCore(ctx context.Context, s *config.Settings, log *slog.Logger, metrics
 			return c, err
 		}
 	}
-	return c, c.openHistory()
+	if err := c.openHistory(); err != nil {
+		return c, err
+	}
+	return c, c.openBench(ctx)
 }
 
 // openHistory opens the lake for those who read it.

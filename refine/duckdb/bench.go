@@ -61,6 +61,7 @@ func (b *bench) setUp(ctx context.Context) error {
 	for i := range p.Sources {
 		s, err := newSource(fmt.Sprintf("pinflow_%s_%d", b.scratch, i), &p.Sources[i], b.engine.schemas[i], &b.engine.texts)
 		if err == nil {
+			s.threads = b.engine.threads
 			err = s.register(ctx, b.conn, &p.Sources[i])
 		}
 		if err != nil {

@@ -3,6 +3,7 @@ package duckdb
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 
 	"github.com/pinflow/pinflow"
@@ -17,6 +18,8 @@ type Options struct {
 	// Batches is how many deltas may be in hand at once, being computed or not yet closed; Refine waits while
 	// there are as many. 0 for 4: two workers with two each.
 	Batches int
+	// Threads is how many threads read a batch, at most; 0 for as many as DuckDB has.
+	Threads int
 }
 
 // Engine is a pinflow.LiveEngine. It is safe for concurrent use.
@@ -25,7 +28,8 @@ type Engine struct {
 	plan     *pinflow.Plan
 	schemas  []*value.Schema // by source
 	places   chan struct{}   // one token per bench in use
-	texts    sync.Pool       // blocks of text heaps
+	threads  int
+	texts    sync.Pool // blocks of text heaps
 
 	mu     sync.Mutex
 	idle   []*bench
@@ -38,7 +42,10 @@ func NewEngine(ctx context.Context, o Options) (*Engine, error) {
 	if o.Batches <= 0 {
 		o.Batches = 4
 	}
-	e := &Engine{instance: o.Instance, plan: o.Plan, places: make(chan struct{}, o.Batches)}
+	if o.Threads <= 0 {
+		o.Threads = math.MaxInt
+	}
+	e := &Engine{instance: o.Instance, plan: o.Plan, places: make(chan struct{}, o.Batches), threads: o.Threads}
 	for i := range o.Plan.Sources {
 		s := &o.Plan.Sources[i]
 		schema, faults := value.CompileSchema(s.SchemaFile, s.Schema)

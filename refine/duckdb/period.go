@@ -3,6 +3,8 @@ package duckdb
 import (
 	"context"
 	"os"
+	"sync"
+	"sync/atomic"
 
 	"github.com/pinflow/pinflow"
 	"github.com/pinflow/pinflow/internal/duck"
@@ -12,9 +14,11 @@ import (
 type BatchOptions struct {
 	// Instance is the DuckDB to run on, which the engine does not close. SQL must be able to reach the files that go in and out.
 	Instance *duck.Instance
+	// Reports is the DuckDB on which reports run, each alone; nil for Instance.
+	Reports  *duck.Instance
 	Plan     *pinflow.Plan
 	Raw      pinflow.RawReader
-	Memory   int64 // bytes of records that a period has in hand; 0 for 128 MiB
+	Memory   int64 // bytes of records that a period has in hand; 0 for 192 MiB
 	Parallel int   // how many periods and reports are worked on at once, others wait; 0 for 1
 	Step     int   // records that are cleaned at a time, at most; 0 for 100,000
 	// Chain is how many files may make up an entity's state before all of it is written anew; 0 for 32.
@@ -32,7 +36,10 @@ type BatchEngine struct {
 // NewBatchEngine returns an engine for a plan. A plan whose SQL it does not take is an error.
 func NewBatchEngine(ctx context.Context, o BatchOptions) (*BatchEngine, error) {
 	if o.Memory <= 0 {
-		o.Memory = 128 << 20
+		o.Memory = 192 << 20
+	}
+	if o.Reports == nil {
+		o.Reports = o.Instance
 	}
 	if o.Parallel <= 0 {
 		o.Parallel = 1
@@ -43,7 +50,7 @@ func NewBatchEngine(ctx context.Context, o BatchOptions) (*BatchEngine, error) {
 	if o.Chain <= 0 {
 		o.Chain = 32
 	}
-	engine, err := NewEngine(ctx, Options{Instance: o.Instance, Plan: o.Plan, Batches: o.Parallel})
+	engine, err := NewEngine(ctx, Options{Instance: o.Instance, Plan: o.Plan, Batches: o.Parallel * o.steps(), Threads: 1})
 	if err != nil {
 		return nil, err
 	}
@@ -103,9 +110,23 @@ type period struct {
 	counts   *counts
 	merged   map[string]*merged // by table
 	rejected rejected
-	parts    []pinflow.Part
+	sharing  sync.Mutex   // of the workshop, merged and rejected, while several steps are worked on
+	files    atomic.Int64 // how many have a name
 	done     func(objects, rows int64)
+
+	mu    sync.Mutex
+	parts []pinflow.Part
 }
+
+// took adds a part that is written.
+func (p *period) took(part pinflow.Part) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.parts = append(p.parts, part)
+}
+
+// number is one that no other file of the period has.
+func (p *period) number() int { return int(p.files.Add(1) - 1) }
 
 func (e *BatchEngine) begin(ctx context.Context, in pinflow.Closed) (*period, error) {
 	w, err := newWorkshop(ctx, e.Instance)

@@ -131,17 +131,18 @@ func BenchmarkBatch(b *testing.B) {
 // memoryOf is what either may use in DuckDB.
 const memoryOf = 384 << 20
 
-func openBench(b *testing.B, dir string) *duck.Instance {
-	i, err := duck.Open(b.Context(), duck.Options{Dir: dir, Memory: memoryOf, Readable: []string{filepath.Dir(filepath.Dir(dir))}})
+func openBench(b *testing.B, dir string, threads int) *duck.Instance {
+	i, err := duck.Open(b.Context(), duck.Options{Dir: dir, Memory: memoryOf, Threads: threads, Readable: []string{filepath.Dir(filepath.Dir(dir))}})
 	if err != nil {
 		b.Fatal(err)
 	}
 	return i
 }
 
+// runOurs has the engine do it in a DuckDB as pinflow batch has it: statements run on the threads that ask.
 func runOurs(b *testing.B, p *pinflow.Plan, raw *gzipped) time.Duration {
 	dir := b.TempDir()
-	i := openBench(b, dir)
+	i := openBench(b, dir, 1)
 	defer i.Close()
 	e, err := duckdb.NewBatchEngine(b.Context(), duckdb.BatchOptions{Instance: i, Plan: p, Raw: raw})
 	if err != nil {
@@ -160,7 +161,7 @@ func runOurs(b *testing.B, p *pinflow.Plan, raw *gzipped) time.Duration {
 
 func runScript(b *testing.B, p *pinflow.Plan, raw *gzipped) time.Duration {
 	dir := b.TempDir()
-	i := openBench(b, dir)
+	i := openBench(b, dir, 0)
 	defer i.Close()
 	source := &p.Sources[0]
 	var columns []string

@@ -9,7 +9,7 @@ import (
 	"github.com/pinflow/pinflow"
 )
 
-// counts is what becomes of a period's records. Readers and the step that is worked on count at the same time.
+// counts is what becomes of a period's records. Several steps count at the same time.
 type counts struct {
 	plan *pinflow.Plan
 

@@ -23,6 +23,8 @@ const mergeAt = 200_000
 
 // add adds rows of partials. What is not merged is at most as much as what is, so that merging costs as much as adding.
 func (p *period) add(ctx context.Context, m *merged, query string) error {
+	p.sharing.Lock()
+	defer p.sharing.Unlock()
 	if !m.made {
 		if err := p.exec(ctx, createTable(m.name, columnsOf(m.Table))); err != nil {
 			return err

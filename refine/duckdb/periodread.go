@@ -73,17 +73,13 @@ type reading struct {
 // perRecord is what a record takes besides its texts.
 const perRecord = 160
 
-// read reads objects until there are no more and sends steps.
-func (r *reading) read(ctx context.Context, queue <-chan share, to chan<- *step) error {
+// read reads objects until there are no more, and has each step worked on.
+func (r *reading) read(ctx context.Context, queue <-chan share, work func(context.Context, *step) error) error {
 	s := &step{}
 	send := func() error {
-		select {
-		case to <- s:
-			s = &step{}
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+		full := s
+		s = &step{}
+		return work(ctx, full)
 	}
 	for of := range queue {
 		var lines, previous int64 = 0, of.object.Start - 1

@@ -25,6 +25,8 @@ func (p *period) reject(ctx context.Context, found rejects) error {
 	if len(found) == 0 {
 		return nil
 	}
+	p.sharing.Lock()
+	defer p.sharing.Unlock()
 	r := &p.rejected
 	if !r.made {
 		if err := p.exec(ctx, createTable(p.table("rejects"), pinflow.RejectsTable().Keys)); err != nil {

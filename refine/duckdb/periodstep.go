@@ -10,11 +10,19 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// steps reads the period's objects, several at once, and works on what was read, one step at a time.
+// stepMemory is what a step needs so that its file has row groups that compress well.
+const stepMemory = 8 << 20
+
+// steps is how many steps a period has in hand at once: each keeps a processor busy, with reading and then with SQL on one thread. So the rows of
+// a step come into one row group.
+func (o BatchOptions) steps() int {
+	return max(1, min(runtime.GOMAXPROCS(0), int(o.Memory/stepMemory)))
+}
+
+// steps reads the period's objects, several at once, and works on what was read.
 func (p *period) steps(ctx context.Context) error {
-	readers := runtime.GOMAXPROCS(0)
-	// One step per reader is being filled, or waits; one is worked on.
-	r := &reading{raw: p.Raw, period: p.in.Period, bytes: p.Memory / int64(readers+1), records: p.Step, counts: p.counts}
+	readers := p.BatchOptions.steps()
+	r := &reading{raw: p.Raw, period: p.in.Period, bytes: p.Memory / int64(readers), records: p.Step, counts: p.counts}
 	r.periods = make([]pinflow.Period, p.Step)
 	for i := range r.periods {
 		r.periods[i] = p.in.Period
@@ -28,24 +36,10 @@ func (p *period) steps(ctx context.Context) error {
 		queue <- s
 	}
 	close(queue)
-	steps := make(chan *step)
 	g, ctx := errgroup.WithContext(ctx)
-	reads, readCtx := errgroup.WithContext(ctx)
 	for range min(readers, len(shares)) {
-		reads.Go(func() error { return r.read(readCtx, queue, steps) })
+		g.Go(func() error { return r.read(ctx, queue, p.step) })
 	}
-	g.Go(func() error {
-		defer close(steps)
-		return reads.Wait()
-	})
-	g.Go(func() error {
-		for s := range steps {
-			if err := p.step(ctx, s); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
 	return g.Wait()
 }
 
@@ -62,6 +56,8 @@ func (p *period) step(ctx context.Context, s *step) error {
 			return err
 		}
 	}
+	p.sharing.Lock()
+	defer p.sharing.Unlock()
 	p.done(s.objects, s.rows)
 	return nil
 }
@@ -148,19 +144,19 @@ func (p *period) keepPartials(ctx context.Context, m *model) error {
 func (p *period) link(one pinflow.Part, of string) error {
 	part := one
 	part.Of = of
-	part.File = partFile(p.in.Dir, len(p.parts), part)
+	part.File = partFile(p.in.Dir, p.number(), part)
 	if err := os.Link(one.File, part.File); err != nil {
 		return duck.Failure("write Parquet", part.File, err)
 	}
-	p.parts = append(p.parts, part)
+	p.took(part)
 	return nil
 }
 
 // write writes the rows of a query to a part, if there are any.
 func (p *period) write(ctx context.Context, on duck.Execer, kind pinflow.PartKind, of, query string, columns []pinflow.Column) (pinflow.Part, error) {
-	part, err := writePart(ctx, on, p.in.Dir, len(p.parts), pinflow.Part{Kind: kind, Of: of}, query, columns)
+	part, err := writePart(ctx, on, p.in.Dir, p.number(), pinflow.Part{Kind: kind, Of: of}, query, columns)
 	if err == nil && part.Rows > 0 {
-		p.parts = append(p.parts, part)
+		p.took(part)
 	}
 	return part, err
 }

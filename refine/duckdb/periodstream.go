@@ -27,7 +27,7 @@ type stream struct {
 func (s *stream) write(ctx context.Context) error {
 	c := s.cleaning
 	columns := rowColumns(c.columns)
-	file := filepath.Join(s.in.Dir, strconv.Itoa(len(s.parts))+".step")
+	file := filepath.Join(s.in.Dir, strconv.Itoa(s.number())+".step")
 	rows, err := duck.WriteParquet(ctx, s.bench.conn, s.cleanSQL(c.columns, s.accepted("m.")), columns, file)
 	c.source.settle()
 	if err != nil {

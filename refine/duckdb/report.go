@@ -20,7 +20,7 @@ func (e *BatchEngine) Report(ctx context.Context, report string, over pinflow.St
 		return nil, err
 	}
 	defer e.leave()
-	w, err := newWorkshop(ctx, e.Instance)
+	w, err := newWorkshop(ctx, e.Reports)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ func (e *BatchEngine) tableSQL(t *pinflow.Table, over pinflow.State) string {
 	var parts []pinflow.Part
 	switch t.Kind {
 	case pinflow.Entities:
-		return stateSQL(e.Instance, over.Latest[t.Name], t, "")
+		return stateSQL(e.Reports, over.Latest[t.Name], t, "")
 	case pinflow.Partials:
 		parts = over.Metrics[t.Name]
 	case pinflow.Rows:
@@ -75,5 +75,5 @@ func (e *BatchEngine) tableSQL(t *pinflow.Table, over pinflow.State) string {
 	case pinflow.Rejects:
 		parts = over.Rejects
 	}
-	return "SELECT * FROM " + duck.Parquet(e.Instance, filesOf(parts), columnsOf(t)).Name
+	return "SELECT * FROM " + duck.Parquet(e.Reports, filesOf(parts), columnsOf(t)).Name
 }

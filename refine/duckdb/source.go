@@ -26,6 +26,7 @@ type source struct {
 	infos    []duckdb.ColumnInfo
 	pool     *sync.Pool
 	numbered numbered
+	threads  int // that read at once, at most
 	from, to int // the numbers of the records to yield, set between statements
 
 	mu    sync.Mutex
@@ -129,7 +130,7 @@ func (s *scan) Cardinality() *duckdb.CardinalityInfo {
 
 func (s *scan) Init() duckdb.ParallelTableSourceInfo {
 	s.next.Store(int64(s.from))
-	return duckdb.ParallelTableSourceInfo{MaxThreads: (s.to-s.from)/vectorSize + 1}
+	return duckdb.ParallelTableSourceInfo{MaxThreads: min((s.to-s.from)/vectorSize+1, s.threads)}
 }
 
 func (s *scan) NewLocalState() any {

@@ -1,5 +1,16 @@
 package postgres
 
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/pinflow/pinflow"
+)
+
 // keyIndex is the index by which the rows of an entities table are found. Text can be longer than what a btree holds, a hash is not.
 func (t *table) keyIndex() string {
 	if len(t.Key) == 1 {
@@ -10,9 +21,156 @@ func (t *table) keyIndex() string {
 
 // keyHash is an expression that is the same for the same key.
 func keyHash(key []string, alias string) string {
-	names := quoted(key)
-	for i := range names {
-		names[i] = alias + names[i]
+	return "hash_record_extended(ROW(" + prefixed(alias, key) + "), 0)"
+}
+
+// sameKey is the condition that two rows of an entities table have the same key, in a form that the index answers. No part of a key is NULL.
+func (t *table) sameKey(a, b string) string {
+	var conditions []string
+	if len(t.Key) > 1 {
+		conditions = append(conditions, keyHash(t.Key, a)+" = "+keyHash(t.Key, b))
 	}
-	return "hash_record_extended(ROW(" + list(names) + "), 0)"
+	for _, k := range quoted(t.Key) {
+		conditions = append(conditions, a+"."+k+" = "+b+"."+k)
+	}
+	return strings.Join(conditions, " AND ")
+}
+
+// prefixed lists names as columns of alias, "" for none.
+func prefixed(alias string, names []string) string {
+	all := quoted(names)
+	if alias != "" {
+		for i := range all {
+			all[i] = alias + "." + all[i]
+		}
+	}
+	return list(all)
+}
+
+// stageOf names the temporary table in which a commit's rows of an entities table wait, one per connection.
+func (g *generation) stageOf(t *table) string {
+	return tempName(fmt.Sprintf("stage %d of %s", slices.Index(g.order, t), g.name))
+}
+
+// makeStages makes the temporary tables that the changes need, unless the connection has them.
+func (c *commit) makeStages(ctx context.Context) error {
+	for _, change := range c.d.Changes {
+		t := c.g.tables[change.Table]
+		if t == nil || t.Kind != pinflow.Entities {
+			return invalid("commit", change.Table, "", errors.New("the generation has no such table of entities"))
+		}
+		stage := c.g.stageOf(t)
+		if c.conn.PgConn().CustomData()[stage] != nil {
+			continue
+		}
+		columns, err := columnList(t.columns)
+		if err != nil {
+			return err
+		}
+		// A commit that was given up has left the table as it was.
+		if _, err := c.conn.Exec(ctx, "CREATE TEMPORARY TABLE IF NOT EXISTS "+stage+" "+columns+" ON COMMIT DELETE ROWS"); err != nil {
+			return err
+		}
+		c.conn.PgConn().CustomData()[stage] = true
+	}
+	return nil
+}
+
+// stage copies the rows of a change.
+func (c *commit) stage(ctx context.Context, change *pinflow.Change) error {
+	t := c.g.tables[change.Table]
+	_, err := copyInto(ctx, c.conn, c.g.stageOf(t), t.encode, change.Rows, nil)
+	return err
+}
+
+// change looks up the rows held, behind the fence, asks for the deltas and adds them. Which rows then stand is left for the end.
+func (c *commit) change(ctx context.Context, change *pinflow.Change) error {
+	t := c.g.tables[change.Table]
+	stage := c.g.stageOf(t)
+	held, err := c.lookUp(ctx, t, stage, change)
+	if err != nil {
+		return err
+	}
+	deltas, err := change.Deltas(ctx, held)
+	if err != nil {
+		return err
+	}
+	c.last.Queue(t.standSQL(stage, change.Single))
+	return c.add(ctx, deltas)
+}
+
+// lookUp reads some columns of the rows that stand for the keys of other rows.
+func (c *commit) lookUp(ctx context.Context, t *table, stage string, change *pinflow.Change) (relation, error) {
+	keys := "SELECT DISTINCT " + prefixed("", t.Key) + " FROM " + stage
+	if change.Single {
+		keys = "SELECT " + prefixed("", t.Key) + " FROM " + stage
+	}
+	query := "SELECT " + prefixed("e", namesOf(change.Before)) + " FROM (" + keys + ") AS r JOIN " + t.name + " AS e ON " + t.sameKey("e", "r")
+	return readRows(ctx, c.conn, change.Before, query)
+}
+
+// standSQL lets rows stand for their keys: with keep latest the last of each in place of the one held, with keep first the
+// first of each that is not held.
+func (t *table) standSQL(stage string, single bool) string {
+	one := func(order string) string {
+		if single {
+			return "SELECT * FROM " + stage
+		}
+		key := prefixed("", t.Key)
+		return "SELECT DISTINCT ON (" + key + ") * FROM " + stage + " ORDER BY " + key + ", _offset " + order
+	}
+	if t.Keep == "first" {
+		return fmt.Sprintf("INSERT INTO %s SELECT * FROM (%s) AS r WHERE NOT EXISTS (SELECT FROM %[1]s AS e WHERE %[3]s)", t.name, one("ASC"), t.sameKey("e", "r"))
+	}
+	var sets []string
+	for _, c := range t.columns {
+		if !slices.Contains(t.Key, c.Name) {
+			sets = append(sets, quote(c.Name)+" = r."+quote(c.Name))
+		}
+	}
+	return fmt.Sprintf(`WITH r AS MATERIALIZED (%s), there AS (UPDATE %s AS e SET %s FROM r WHERE %s RETURNING %s)
+		INSERT INTO %[2]s SELECT r.* FROM r WHERE NOT EXISTS (SELECT FROM there AS e WHERE %[6]s)`,
+		one("DESC"), t.name, strings.Join(sets, ", "), t.sameKey("e", "r"), prefixed("e", t.Key), t.sameKey("e", "r"))
+}
+
+// relation is rows in memory.
+type relation [][]any
+
+// Scan implements pinflow.Relation.
+func (r relation) Scan(ctx context.Context, f func(row []any) error) error {
+	for _, row := range r {
+		if err := f(row); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// readRows reads all rows of a query, with values as pinflow.Relation describes them.
+func readRows(ctx context.Context, conn *pgx.Conn, columns []pinflow.Column, query string) (relation, error) {
+	rows, err := conn.Query(ctx, query, pgx.QueryResultFormats{pgx.BinaryFormatCode})
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var decode []decoder
+	all := relation{}
+	for rows.Next() {
+		if decode == nil {
+			if decode, err = decoders(rows.FieldDescriptions(), columns, forRelation); err != nil {
+				return nil, err
+			}
+		}
+		row := make([]any, len(columns))
+		for i, raw := range rows.RawValues() {
+			if raw == nil {
+				continue
+			}
+			if row[i], err = decode[i](raw); err != nil {
+				return nil, err
+			}
+		}
+		all = append(all, row)
+	}
+	return all, rows.Err()
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/pinflow/pinflow"
@@ -185,8 +184,12 @@ func createGeneration(ctx context.Context, tx pgx.Tx, p *pinflow.Plan, kept text
 
 // run carries out statements that take no parameters, each by itself so that an error tells of one.
 func run(ctx context.Context, tx pgx.Tx, statements ...string) error {
+	return runOn(ctx, tx.Conn(), statements...)
+}
+
+func runOn(ctx context.Context, conn *pgx.Conn, statements ...string) error {
 	for _, statement := range statements {
-		if _, err := tx.Conn().PgConn().Exec(ctx, statement).ReadAll(); err != nil {
+		if _, err := conn.PgConn().Exec(ctx, statement).ReadAll(); err != nil {
 			return fmt.Errorf("%s: %w", statement, err)
 		}
 	}
@@ -308,10 +311,4 @@ func (s *Store) Current(ctx context.Context) (current string, err error) {
 		return s.db.QueryRow(ctx, "SELECT coalesce(current, '') FROM _pinflow.store").Scan(&current)
 	})
 	return current, failed("read current generation", s.place, err)
-}
-
-// growth is how the periods of a table of partials have grown since they were merged.
-type growth struct {
-	mu      sync.Mutex
-	periods map[pinflow.Period]*grown
 }

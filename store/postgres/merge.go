@@ -1,4 +1,157 @@
 package postgres
 
-// grown is how a period of a table has grown.
-type grown struct{ added, merged int64 }
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/pinflow/pinflow"
+)
+
+// mergeAfter is how many rows come to a period of a table, at the least, before they are merged.
+const mergeAfter = 64 << 10
+
+// growth is how the periods of a table of partials have grown, as far as this store has seen. It is no matter if
+// it is forgotten: it only tells when merging is worth while.
+type growth struct {
+	mu      sync.Mutex
+	periods map[pinflow.Period]*grown
+}
+
+// grown is how a period has grown since it was merged, and what it was then.
+type grown struct {
+	added, merged int64
+	busy          bool
+}
+
+// due notes rows that have come, and returns the periods that are to be merged. The caller calls merged for each.
+func (g *growth) due(added map[pinflow.Period]int64, limit int64) (due []pinflow.Period) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for period, n := range added {
+		at := g.periods[period]
+		if at == nil {
+			g.prune()
+			at = &grown{}
+			g.periods[period] = at
+		}
+		at.added += n
+		enough := limit
+		if enough <= 0 {
+			enough = max(mergeAfter, at.merged)
+		}
+		if at.added > enough && !at.busy {
+			at.busy = true
+			due = append(due, period)
+		}
+	}
+	return due
+}
+
+// prune forgets periods to which nothing has come for long: few live ones are open at a time.
+func (g *growth) prune() {
+	const most = 64
+	for period := range g.periods {
+		if len(g.periods) < most {
+			return
+		}
+		if !g.periods[period].busy {
+			delete(g.periods, period)
+		}
+	}
+}
+
+func (g *growth) merged(period pinflow.Period, rows int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	*g.periods[period] = grown{merged: rows}
+}
+
+// grow merges the periods to which enough has come. It runs after a commit that readers see already, so nothing that fails here
+// loses anything: it is reported, and tried again once as much has come again.
+func (s *Store) grow(ctx context.Context, g *generation, added map[*table]map[pinflow.Period]int64) {
+	for _, t := range g.order {
+		for _, period := range t.growth.due(added[t], s.o.Merge) {
+			began := time.Now()
+			rows, err := s.merge(ctx, g, t, period)
+			if err != nil {
+				rows = 0
+				s.metrics.trouble()
+				s.o.Log.Warn("recent rows were not merged, the metrics are exact all the same", "table", t.Name, "error", err)
+			} else {
+				s.metrics.merged(time.Since(began))
+			}
+			t.growth.merged(period, rows)
+		}
+	}
+}
+
+// merge merges the rows of a period among themselves, as far as they are committed, and returns how many there are then. It goes beside commits, and not beside an
+// install, which could miss what it moves.
+func (s *Store) merge(ctx context.Context, g *generation, t *table, period pinflow.Period) (rows int64, err error) {
+	err = s.write(ctx, "merge recent rows", t.Name, func(tx pgx.Tx) error {
+		var may bool
+		if err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock_shared("+mergeLock+")", g.name).Scan(&may); err != nil || !may {
+			return err
+		}
+		tag, err := tx.Exec(ctx, "WITH taken AS (DELETE FROM "+t.name+" WHERE _period = $1 RETURNING *) INSERT INTO "+t.name+" "+t.mergedSQL("taken", ""), int64(period))
+		rows = tag.RowsAffected()
+		return err
+	})
+	return rows, err
+}
+
+// mergeLock is the key of the advisory lock that keeps merges and installs of a generation, its parameter, apart.
+const mergeLock = "hashtextextended('pinflow merge ' || $1, 0)"
+
+// mergedSQL is a query of the rows of partials merged among themselves; of a Signed table without those of zeros.
+func (t *table) mergedSQL(from, where string) string {
+	keys := t.keyNames()
+	all, having := append([]string(nil), keys...), ""
+	for i := range t.Measures {
+		m := &t.Measures[i]
+		text := merged(m)
+		if t.Signed {
+			text = "coalesce(" + text + ", 0)"
+		}
+		all = append(all, text+" AS "+quote(m.Name))
+	}
+	if t.Signed {
+		tests := make([]string, len(t.Measures))
+		for i, m := range t.Measures {
+			tests[i] = "coalesce(sum(" + quote(m.Name) + "), 0) <> 0"
+		}
+		having = " HAVING " + strings.Join(tests, " OR ")
+	}
+	return "SELECT " + list(all) + " FROM " + from + " AS m" + where + " GROUP BY " + list(keys) + having
+}
+
+// merged is the aggregate that makes one of the values of a measure.
+func merged(m *pinflow.Measure) string {
+	name := quote(m.Name)
+	t, err := sqlType(m.Type)
+	if err != nil {
+		t = "text" // the table could not have been made
+	}
+	switch {
+	case m.Merge == pinflow.Sum:
+		return fmt.Sprintf("CAST(sum(%s) AS %s)", name, t)
+	case t == "boolean":
+		return map[pinflow.Merge]string{pinflow.Min: "bool_and", pinflow.Max: "bool_or"}[m.Merge] + "(" + name + ")"
+	case t == "bytea":
+		return "(array_agg(" + name + " ORDER BY " + name + map[pinflow.Merge]string{pinflow.Min: "", pinflow.Max: " DESC NULLS LAST"}[m.Merge] + "))[1]"
+	}
+	return string(m.Merge) + "(" + name + ")"
+}
+
+// keyNames are the columns that tell the rows of partials apart, quoted.
+func (t *table) keyNames() []string {
+	names := []string{`"_period"`, `"_shard"`}
+	for _, k := range t.Keys {
+		names = append(names, quote(k.Name))
+	}
+	return names
+}

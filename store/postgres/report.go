@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/pinflow/pinflow"
@@ -20,4 +21,61 @@ func createReports(ctx context.Context, tx pgx.Tx, p *pinflow.Plan) error {
 		}
 	}
 	return nil
+}
+
+// PutReport implements pinflow.BatchStore. The rows have the report's columns, in their order. Who reads meanwhile sees the old rows.
+func (s *Store) PutReport(ctx context.Context, generation, report string, asOf pinflow.Period, rows pinflow.Relation) error {
+	const op = "store report"
+	plan, err := s.PlanOf(ctx, generation)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(plan.Reports, func(r pinflow.PlannedReport) bool { return r.Name == report })
+	if i < 0 {
+		return &pinflow.Error{Op: op, On: report, Kind: pinflow.NotFound, Err: fmt.Errorf("generation %s has no such report", generation)}
+	}
+	encode, err := encoders(plan.Reports[i].Columns)
+	if err != nil {
+		return failed(op, report, err)
+	}
+	err = s.write(ctx, op, report, func(tx pgx.Tx) error {
+		if err := generationThere(ctx, tx, op, generation); err != nil {
+			return err
+		}
+		name := named(generation, reportTable(report))
+		// One report is put at a time. Rows are deleted, not truncated: TRUNCATE would wait for every reader, and show older snapshots nothing.
+		if err := run(ctx, tx, "LOCK TABLE "+name+" IN SHARE ROW EXCLUSIVE MODE", "DELETE FROM "+name); err != nil {
+			return err
+		}
+		n, err := copyInto(ctx, tx.Conn(), name, encode, rows, nil)
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, `INSERT INTO _pinflow.reports VALUES ($1, $2, $3, now(), $4)
+			ON CONFLICT (generation, report) DO UPDATE SET as_of = excluded.as_of, made_at = excluded.made_at, "rows" = excluded."rows"`, generation, report, int64(asOf), n)
+		return err
+	})
+	if err == nil {
+		s.announceAll(ctx)
+	}
+	return err
+}
+
+// ReportInfo returns what is known of the reports stored in a generation, by name.
+func (s *Store) ReportInfo(ctx context.Context, generation string) (all []pinflow.ReportInfo, err error) {
+	err = s.look(ctx, "read reports", s.place, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, `SELECT report, as_of, made_at, "rows" FROM _pinflow.reports WHERE generation = $1 ORDER BY report`, generation)
+		if err != nil {
+			return err
+		}
+		all = nil
+		var r pinflow.ReportInfo
+		_, err = pgx.ForEachRow(rows, []any{&r.Report, &r.AsOf, &r.At, &r.Rows}, func() error {
+			r.At = r.At.UTC()
+			all = append(all, r)
+			return nil
+		})
+		return err
+	})
+	return all, err
 }

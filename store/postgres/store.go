@@ -9,10 +9,12 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/internal/duck"
+	"github.com/pinflow/pinflow/internal/duck/readonly"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Options are how a Store is opened. Only URL is needed.
+// Options are how a Store is opened. Only URL and Instance are needed.
 type Options struct {
 	// URL names the database: postgres://user@host:port/database?sslmode=…. The password is the URL's, or else PGPASSWORD's, or else that of the
 	// password file. No error and no log shows it.
@@ -25,14 +27,16 @@ type Options struct {
 	Merge    int64         // rows of a period that come to a table of partials before they are merged; 0 for 65,536 or as many as there are, whichever is more
 	Readers  int           // queries at a time, others wait; 0 for 4
 	Timeout  time.Duration // of a query that names none; 0 for 30 s
-	// File tells where a part of the lake lies now; nil for where it lay when it was installed. Rows of models that keep recent ones only are read there.
-	File        func(pinflow.Part) string
+	// Instance is the DuckDB that answers what PostgreSQL does not; the caller closes it after the Store. Its SQL must reach the files of Stage.
+	Instance *duck.Instance
+	// Stage returns a part of the lake with the file where it can be read until release is called; nil for where it lay when it was installed.
+	Stage       func(ctx context.Context, p pinflow.Part) (staged pinflow.Part, release func(), err error)
 	ResultBytes int64 // of one query's answer, about, in memory; more is TooLarge; 0 for 128 MiB
 }
 
 func (o *Options) setDefaults() {
-	if o.File == nil {
-		o.File = func(p pinflow.Part) string { return p.File }
+	if o.Stage == nil {
+		o.Stage = func(_ context.Context, p pinflow.Part) (pinflow.Part, func(), error) { return p, func() {}, nil }
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -62,6 +66,8 @@ type Store struct {
 	db      *pgxpool.Pool
 	readers *pgxpool.Pool // for queries: sessions that cannot write
 	metrics *metrics
+	gate    readonly.Gate // of the queries
+	shapes  shapes        // of what they read
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -78,6 +84,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	o.setDefaults()
 	s := &Store{o: o, id: rand.Text(), generations: map[string]*generation{}, changed: make(chan struct{})}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	s.gate = readonly.Gate{Instance: o.Instance, Timeout: o.Timeout, Slots: make(chan struct{}, o.Readers), Closed: s.ctx.Done()}
 	if err := s.open(ctx); err != nil {
 		s.cancel()
 		s.beside.Wait()
@@ -110,6 +117,7 @@ func (s *Store) open(ctx context.Context) error {
 func (s *Store) Close() error {
 	s.cancel()
 	s.beside.Wait()
+	s.gate.Wait()
 	s.closePools()
 	s.metrics.unregister(s.o.Metrics)
 	return nil

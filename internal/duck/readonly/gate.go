@@ -70,3 +70,13 @@ func tooSlow(ctx context.Context, on string, err error) error {
 	}
 	return e
 }
+
+// Wait waits until no query is running. It is for who has closed Closed.
+func (g *Gate) Wait() {
+	for range cap(g.Slots) {
+		g.Slots <- struct{}{}
+	}
+	for range cap(g.Slots) {
+		<-g.Slots
+	}
+}

@@ -183,6 +183,8 @@ func harmless(on string, statements []map[string]any) error {
 			}
 		case n["class"] == "FUNCTION" && slices.Contains(deniedFunctions, strings.ToLower(name)):
 			reason = "the function " + name + " is not allowed"
+		case n["type"] == "BASE_TABLE" && (ofOthers(text(n, "catalog_name")) || ofOthers(text(n, "schema_name"))):
+			reason = "the database is not for reading"
 		case n["type"] == "BASE_TABLE" && strings.ContainsAny(table, "./\\*:"):
 			reason = fmt.Sprintf("%q is a file, not a table", table)
 		}
@@ -193,6 +195,9 @@ func harmless(on string, statements []map[string]any) error {
 	}
 	return nil
 }
+
+// ofOthers tells whether a database is one in which others keep what they are working on.
+func ofOthers(database string) bool { return strings.HasPrefix(database, "scratch_") }
 
 // anyNode tells whether f is true of some object in the tree.
 func anyNode(tree any, f func(map[string]any) bool) bool {

@@ -19,6 +19,7 @@ const shutdownTime = 15 * time.Second
 type server struct {
 	http *http.Server
 	on   net.Listener
+	tls  bool
 	done chan error
 }
 
@@ -35,7 +36,7 @@ func listen(ctx context.Context, addr string) (net.Listener, error) {
 
 // serve answers on l until stop. onStop is told when the stop begins: what never ends by itself must end then.
 func (g *guard) serve(l net.Listener, onStop func()) *server {
-	s := &server{on: l, done: make(chan error, 1), http: &http.Server{
+	s := &server{on: l, tls: g.certificate != nil, done: make(chan error, 1), http: &http.Server{
 		Handler:           g,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
@@ -43,7 +44,7 @@ func (g *guard) serve(l net.Listener, onStop func()) *server {
 		ErrorLog:          slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
 	}}
 	s.http.RegisterOnShutdown(onStop)
-	if g.certificate == nil {
+	if !s.tls {
 		go func() { s.done <- s.http.Serve(l) }()
 		return s
 	}
@@ -55,7 +56,7 @@ func (g *guard) serve(l net.Listener, onStop func()) *server {
 // url returns the address in the form that people on this machine open.
 func (s *server) url() string {
 	scheme, address := "http://", s.on.Addr().String()
-	if s.http.TLSConfig != nil {
+	if s.tls {
 		scheme = "https://"
 	}
 	if at, err := netip.ParseAddrPort(address); err == nil && at.Addr().IsUnspecified() {

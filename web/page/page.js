@@ -107,7 +107,8 @@ addEventListener("pageshow", (e) => { if (e.persisted) connect(); });
 for (const code of document.querySelectorAll("code[data-route]")) {
   const url = new URL(code.dataset.route, document.baseURI);
   const quoted = code.dataset.example.replaceAll("'", `'\\''`);
-  code.textContent = `curl ${url} -H 'Content-Type: application/json' -d '${quoted}'`;
+  const key = $("sign-out") ? ` -H "Authorization: Bearer $PINFLOW_KEY"` : ""; // who has signed in knows that keys are needed
+  code.textContent = `curl ${url}${key} -H 'Content-Type: application/json' -d '${quoted}'`;
 }
 
 for (const button of document.querySelectorAll(".copy")) {

@@ -52,7 +52,7 @@ func openCore(ctx context.Context, s *config.Settings, log *slog.Logger, metrics
 	if c.dir, c.lock, err = takeFolder(s.Places, &c.closers); err != nil {
 		return c, err
 	}
-	if c.objects, err = openLake(s, &c.closers); err != nil {
+	if c.objects, err = openLake(ctx, s, log, metrics, &c.closers); err != nil {
 		return c, err
 	}
 	if c.instance, c.store, err = openStore(ctx, s, c.dir, c.objects, log, metrics, &c.closers); err != nil {

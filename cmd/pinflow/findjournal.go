@@ -13,12 +13,12 @@ import (
 // joinJournal opens the journal for a process that needs no other place of the data folder. An embedded one is that of the process which holds the
 // folder, if there is one; else the broker runs in this process.
 func joinJournal(ctx context.Context, s *config.Settings, log *slog.Logger, metrics prometheus.Registerer, c *closers) (*journal, error) {
-	isEmbedded, _, err := config.ParseJournal(s.Journal)
+	place, err := config.ParseJournalURL(s.Journal)
 	if err != nil {
 		return nil, err
 	}
 	var lock *datalock.Lock
-	if isEmbedded {
+	if place.Embedded {
 		if lock, err = takeOrJoin(s, c); err != nil {
 			return nil, err
 		}

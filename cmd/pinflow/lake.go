@@ -41,7 +41,7 @@ func (c *lakeCmd) Run(ctx context.Context, t terminal) (err error) {
 	var opened closers
 	defer func() { err = errors.Join(err, opened.close()) }()
 	log, metrics := newLog(c.Logging, t), newMetrics()
-	objects, err := openLake(&c.Settings, &opened)
+	objects, err := openLake(ctx, &c.Settings, log, metrics, &opened)
 	if err != nil {
 		return err
 	}

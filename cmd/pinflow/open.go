@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
+	"os"
 	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -16,6 +17,7 @@ import (
 	"github.com/pinflow/pinflow/journal/kafka"
 	"github.com/pinflow/pinflow/lake"
 	"github.com/pinflow/pinflow/lake/folder"
+	"github.com/pinflow/pinflow/lake/s3"
 )
 
 // closers closes what has been opened, the last first.
@@ -40,21 +42,21 @@ type journal struct {
 
 // openJournal starts the embedded broker or finds the one that is given, and connects to it.
 func openJournal(ctx context.Context, s *config.Settings, log *slog.Logger, metrics prometheus.Registerer, c *closers) (*journal, error) {
-	isEmbedded, brokers, err := config.ParseJournal(s.Journal)
+	place, err := config.ParseJournalURL(s.Journal)
 	if err != nil {
 		return nil, err
 	}
 	j := &journal{}
-	if isEmbedded {
+	if place.Embedded {
 		j.broker, err = embedded.Open(ctx, embedded.Options{Dir: s.JournalDir(), Listen: s.KafkaListen, RetentionBytes: int64(s.JournalRetention), Log: log})
 		if err != nil {
 			return nil, err
 		}
 		c.add(j.broker.Close)
-		brokers = []string{j.broker.Addr()}
+		place.Brokers = []string{j.broker.Addr()}
 	}
-	j.addr = brokers[0]
-	j.Journal, err = kafka.Open(ctx, kafka.Options{Brokers: brokers, Log: log, Metrics: metrics, FetchBytes: 8 << 20})
+	j.addr = place.Brokers[0]
+	j.Journal, err = kafka.Open(ctx, kafka.Options{Brokers: place.Brokers, Security: securityOf(place, s.Places), Log: log, Metrics: metrics, FetchBytes: 8 << 20})
 	if err != nil {
 		return nil, err
 	}
@@ -62,15 +64,31 @@ func openJournal(ctx context.Context, s *config.Settings, log *slog.Logger, metr
 	return j, nil
 }
 
+// kafkaPassword is where the environment may have the password for the journal.
+const kafkaPassword = "PINFLOW_KAFKA_PASSWORD"
+
+// securityOf is how brokers are reached and logged in to.
+func securityOf(p config.JournalPlace, places config.Places) kafka.Security {
+	s := kafka.Security{TLS: p.TLS, CAFile: p.CAFile, CertFile: p.CertFile, KeyFile: p.KeyFile, Mechanism: p.SASL, User: p.User}
+	if p.SASL != "" {
+		s.Password, s.PasswordFile = kafka.Password(os.Getenv(kafkaPassword)), places.KafkaPasswordFile
+	}
+	return s
+}
+
 // openLake opens the place of the lake's objects.
-func openLake(s *config.Settings, c *closers) (pinflow.Objects, error) {
-	_, s3, err := config.ParseLake(s.LakeURL())
+func openLake(ctx context.Context, s *config.Settings, log *slog.Logger, metrics prometheus.Registerer, c *closers) (pinflow.Objects, error) {
+	_, bucket, err := config.ParseLake(s.LakeURL())
 	if err != nil {
 		return nil, err
 	}
-	if s3 != nil {
-		return nil, &pinflow.Error{Op: "open lake", On: s.LakeURL(), Kind: pinflow.Invalid, Err: errors.New("this version keeps the lake in a folder only"),
-			Hint: "Give file:///path."}
+	if bucket != nil {
+		b, err := s3.Open(ctx, s3.Options{URL: s.LakeURL(), Log: log, Metrics: metrics})
+		if err != nil {
+			return nil, err
+		}
+		c.add(b.Close)
+		return b, nil
 	}
 	f, err := folder.OpenURL(s.LakeURL())
 	if err != nil {

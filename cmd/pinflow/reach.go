@@ -50,7 +50,7 @@ func (r *reader) atRest(ctx context.Context, t terminal, c *closers) (client.Cli
 		return client.Client{}, err
 	}
 	settings := &config.Settings{Places: r.Places, Limits: config.Limits{DuckDBMemory: r.DuckDBMemory}}
-	objects, err := openLake(settings, c)
+	objects, err := openLake(ctx, settings, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), c)
 	if err != nil {
 		return client.Client{}, err
 	}

@@ -17,12 +17,12 @@ const workFolders = 64
 // ownsData tells whether a process with these places owns the data folder: one of its places lies in this process, and so can have no other user.
 // Journal and store of servers are shared, by any number of processes.
 func ownsData(p config.Places) (bool, error) {
-	isEmbedded, _, err := config.ParseJournal(p.Journal)
+	place, err := config.ParseJournalURL(p.Journal)
 	if err != nil {
 		return false, err
 	}
 	file, _, err := config.ParseStore(p.StoreURL())
-	return isEmbedded || file != "", err
+	return place.Embedded || file != "", err
 }
 
 // takeFolder takes the folder in which the process keeps what is its own: the data folder, if it owns that, else the first free one of those

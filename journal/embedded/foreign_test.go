@@ -119,6 +119,7 @@ for codec in None, "gzip":
     producer.close()
 for group in None, "python":
     consumer = KafkaConsumer("python", "ours", bootstrap_servers=address, group_id=group, auto_offset_reset="earliest", consumer_timeout_ms=20000)
+    for topic in "python", "ours": consumer.partitions_for_topic(topic) # 3.0.12 may wait for ever if it learns of them while it joins
     for i, r in enumerate(consumer):
         print(group, r.topic, r.offset, r.timestamp, r.timestamp_type, r.value.decode(), sep="\t")
         if i == 29: break

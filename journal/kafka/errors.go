@@ -89,6 +89,8 @@ var kinds = []struct {
 	{kerr.ClusterAuthorizationFailed, pinflow.Invalid, notAllowed},
 	// The password, or the brokers' memory of it, may be mended while this process runs.
 	{kerr.SaslAuthenticationFailed, pinflow.Unavailable, "The broker does not let this user in (any more): look at user and password."},
+	{kerr.InvalidSessionTimeout, pinflow.Invalid, "The cluster's group.min.session.timeout.ms and group.max.session.timeout.ms must let members count as gone after 8 s."},
+	{kgo.ErrRecordTimeout, pinflow.Unavailable, "Kafka did not take it in time, and it was not appended: are all brokers up, is there room on their disks, and are enough replicas in sync?"},
 	{kerr.UnsupportedVersion, pinflow.Invalid, "The broker is too old."},
 	{kerr.CorruptMessage, pinflow.Internal, "The log is damaged there."},
 	{errDamaged, pinflow.Internal, "The log is damaged there."},

@@ -39,7 +39,8 @@ type Options struct {
 	// AppendTimeout is how long a record may wait before it fails as Unavailable, if it is sure not
 	// to have been appended. Two seconds later an Append returns at all: what was sent and not answered may yet be appended. 8 s if 0.
 	AppendTimeout time.Duration
-	// RecordBytes bounds one record (with what a batch costs); the broker has a limit too. 1,000,012 if 0, as Kafka's.
+	// RecordBytes bounds one record, and a batch of them; a topic's max.message.bytes must be no less. 1,048,588 if 0, as Kafka's. A topic
+	// that is made gets as much if that is more.
 	RecordBytes int
 	// Compression of appended batches: "none" or "gzip", which every client can read with nothing extra installed; "none" if empty.
 	Compression string
@@ -63,7 +64,7 @@ func (o Options) withDefaults() Options {
 	}
 	o.AppendBytes = or(o.AppendBytes, 64<<20)
 	o.AppendTimeout = or(o.AppendTimeout, 8*time.Second)
-	o.RecordBytes = or(o.RecordBytes, 1000012)
+	o.RecordBytes = or(o.RecordBytes, defaultMessageBytes)
 	o.Compression = or(o.Compression, "none")
 	o.FetchBytes = or(o.FetchBytes, 16<<20)
 	o.BatchBytes = or(o.BatchBytes, 64<<20)
@@ -71,6 +72,9 @@ func (o Options) withDefaults() Options {
 	o.OpenTimeout = or(o.OpenTimeout, 15*time.Second)
 	return o
 }
+
+// defaultMessageBytes is what a topic takes if nobody says otherwise.
+const defaultMessageBytes = 1048588
 
 func or[T comparable](v, otherwise T) T {
 	var zero T

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -18,9 +19,13 @@ import (
 // topicName is what Kafka allows.
 var topicName = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
 
-// appendTime are the configs of every topic that Pinflow makes.
-func appendTime() map[string]*string {
-	return map[string]*string{"message.timestamp.type": kadm.StringPtr("LogAppendTime")}
+// created are the settings of topics that Pinflow makes; all others are the cluster's.
+func (o Options) created() map[string]*string {
+	settings := map[string]*string{"message.timestamp.type": kadm.StringPtr("LogAppendTime")}
+	if o.RecordBytes > defaultMessageBytes {
+		settings["max.message.bytes"] = kadm.StringPtr(strconv.Itoa(o.RecordBytes))
+	}
+	return settings
 }
 
 // Topic implements pinflow.JournalReader. An end is the high watermark, and what lies between it and the last stable offset is held.
@@ -140,7 +145,7 @@ func (j *Journal) Create(ctx context.Context, topic string, partitions, replicat
 	if !topicName.MatchString(topic) || topic == "." || topic == ".." {
 		return j.failure("create topic", topic, kerr.InvalidTopicException)
 	}
-	resp, err := j.admin.CreateTopic(ctx, int32(partitions), int16(replicationFactor), appendTime(), topic)
+	resp, err := j.admin.CreateTopic(ctx, int32(partitions), int16(replicationFactor), j.o.created(), topic)
 	if err == nil {
 		err = resp.Err
 	}

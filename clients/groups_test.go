@@ -12,36 +12,43 @@ func TestGroups(t *testing.T) {
 	eachJournal(t, func(t *testing.T, p *process) {
 		const count = 120
 		want := byPlace(t, post(t, p, posts(t, "groups", count)), false)
-		ends := make([]int64, topicParts)
-		for _, r := range placesOf(t, want) {
-			ends[r.Partition] = max(ends[r.Partition], r.Offset+1)
-		}
 		for _, c := range others {
 			strategies := []string{"range"}
 			if c.isConfluent() {
 				strategies = append(strategies, "cooperative-sticky")
 			}
 			for _, strategy := range strategies {
-				var got struct {
-					Seen          []sent
-					Shares        []int
-					Committed     []int64
-					More          int
-					FromBeginning int   `json:"from_beginning"`
-					AfterSeek     int64 `json:"after_seek"`
-				}
-				c.run(t, "group", p.ask("group", c.name+strategy+p.topic, "strategy", strategy, "count", count), &got)
-				who := c.name + " " + strategy
-				same(t, who, byPlace(t, got.Seen, true), want)
-				if !slices.Equal(got.Shares, []int{1, 1, 1}) || !slices.Equal(got.Committed, ends) {
-					t.Errorf("%s: three members had %v partitions, and committed %v, want one each and %v", who, got.Shares, got.Committed, ends)
-				}
-				if got.More != 0 || got.FromBeginning != count || got.AfterSeek != 1 {
-					t.Errorf("%s: a member after the last commit saw %d, from the beginning %d, after a seek to 1 offset %d", who, got.More, got.FromBeginning, got.AfterSeek)
-				}
+				t.Run(c.name+" "+strategy, func(t *testing.T) {
+					t.Parallel()
+					memberships(t, c, p.ask("group", c.name+strategy+p.topic, "strategy", strategy, "count", count), want)
+				})
 			}
 		}
 	})
+}
+
+// memberships has three members of a client come and one go, and another one after all of them.
+func memberships(t *testing.T, c client, ask, want map[string]any) {
+	var got struct {
+		Seen          []sent
+		Shares        []int
+		Committed     []int64
+		More          int
+		FromBeginning int   `json:"from_beginning"`
+		AfterSeek     int64 `json:"after_seek"`
+	}
+	c.run(t, "group", ask, &got)
+	same(t, "the group", byPlace(t, got.Seen, true), want)
+	ends := make([]int64, topicParts)
+	for _, r := range got.Seen {
+		ends[r.Partition] = max(ends[r.Partition], r.Offset+1)
+	}
+	if !slices.Equal(got.Shares, []int{1, 1, 1}) || !slices.Equal(got.Committed, ends) {
+		t.Errorf("three members had %v partitions, and committed %v, want one each and %v", got.Shares, got.Committed, ends)
+	}
+	if got.More != 0 || got.FromBeginning != len(want) || got.AfterSeek != 1 {
+		t.Errorf("a member after the last commit saw %d records, from the beginning %d, after a seek to 1 offset %d", got.More, got.FromBeginning, got.AfterSeek)
+	}
 }
 
 // TestLatest has consumers begin at the end of the log.

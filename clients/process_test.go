@@ -52,6 +52,7 @@ type process struct {
 	data    string
 	http    string
 	brokers string // where its journal's Kafka clients connect
+	shared  bool   // that is a server which others use too
 	topic   string
 }
 
@@ -88,14 +89,14 @@ func up(t *testing.T, brokers string) *process {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
 	dir := t.TempDir()
-	p := &process{t: t, done: make(chan error, 1), data: filepath.Join(dir, "data"), brokers: brokers, topic: fmt.Sprintf("clients-%d", time.Now().UnixNano())}
+	p := &process{t: t, done: make(chan error, 1), data: filepath.Join(dir, "data"), brokers: brokers, shared: brokers != "", topic: fmt.Sprintf("clients-%d", time.Now().UnixNano())}
 	pipeline := filepath.Join(dir, "pipeline")
 	p.pinflow("init", pipeline)
 	p.edit(filepath.Join(pipeline, "pipeline.yaml"), "topic: PinterestPipelineTopic", "topic: "+p.topic)
 	p.edit(filepath.Join(pipeline, "pipeline.yaml"), "partitions: 1", fmt.Sprintf("partitions: %d", topicParts))
 	args := []string{"up", "--data", p.data, "--http", "127.0.0.1:0", "--kafka-listen", "127.0.0.1:0", "--pipeline", pipeline,
 		"--lake-flush", "200ms", "--log-level", "warn"}
-	if brokers != "" {
+	if p.shared {
 		args = append(args, "--journal", "kafka://"+brokers)
 		t.Cleanup(func() { deleteTopics(t, brokers, p.topic) })
 	}
@@ -117,7 +118,7 @@ func up(t *testing.T, brokers string) *process {
 			return false
 		}
 		p.http = holder.HTTP
-		if brokers == "" {
+		if !p.shared {
 			p.brokers = holder.Kafka
 		}
 		return true
@@ -178,7 +179,8 @@ func (p *process) eventually(what string, holds func() bool) {
 // pinflow runs another command of the binary and returns what it prints.
 func (p *process) pinflow(args ...string) string {
 	p.t.Helper()
-	return output(p.t, exec.CommandContext(p.t.Context(), built, args...))
+	out, _ := output(p.t, exec.CommandContext(p.t.Context(), built, args...))
+	return out
 }
 
 // rows are what a command that prints rows prints.
@@ -217,18 +219,18 @@ func (p *process) counted(want int) {
 	})
 }
 
-// output runs a command that must succeed within a minute.
-func output(t *testing.T, cmd *exec.Cmd) string {
+// output runs a command that must succeed within a minute. It returns what it prints, and what it complains about.
+func output(t *testing.T, cmd *exec.Cmd) (stdout, stderr string) {
 	t.Helper()
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	var out, complaints bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &complaints
 	cmd.WaitDelay = time.Second
 	kill := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
 	defer kill.Stop()
 	if err := cmd.Run(); err != nil {
-		t.Fatalf("%s: %v\n%s%s", strings.Join(cmd.Args, " "), err, stdout.String(), stderr.String())
+		t.Fatalf("%s: %v\n%s%s", strings.Join(cmd.Args, " "), err, out.String(), complaints.String())
 	}
-	return stdout.String()
+	return out.String(), complaints.String()
 }
 
 func decode(t *testing.T, text string, into any) {

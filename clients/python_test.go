@@ -66,12 +66,16 @@ func (c client) run(t *testing.T, verb string, ask map[string]any, into any) {
 	script(t, c.path, into, c.script, verb, string(text))
 }
 
-// script runs a script of testdata and decodes what it prints.
+// script runs a script of testdata and decodes what it prints. A client that has something to complain about fails the test.
 func script(t *testing.T, path string, into any, name string, args ...string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), interpreter(t), append([]string{filepath.Join("testdata", name)}, args...)...)
 	cmd.Env = append(os.Environ(), "PYTHONPATH="+path, "PYTHONDONTWRITEBYTECODE=1", "PYTHONWARNINGS=ignore")
-	decode(t, output(t, cmd), into)
+	out, complaints := output(t, cmd)
+	if complaints != "" {
+		t.Errorf("%s %s complains:\n%s", name, args[:min(1, len(args))], complaints)
+	}
+	decode(t, out, into)
 }
 
 // importable tells, once, whether the Python of PINFLOW_TEST_PYTHON has all that the scripts import.

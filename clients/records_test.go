@@ -40,19 +40,6 @@ func byPlace(t *testing.T, records []sent, again bool) map[string]any {
 	return all
 }
 
-// placesOf are the places of byPlace.
-func placesOf(t *testing.T, records map[string]any) (all []sent) {
-	t.Helper()
-	for at := range records {
-		var r sent
-		if _, err := fmt.Sscanf(at, "%d:%d", &r.Partition, &r.Offset); err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, r)
-	}
-	return all
-}
-
 // same compares records by place.
 func same(t *testing.T, who string, got, want map[string]any) {
 	t.Helper()

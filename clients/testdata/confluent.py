@@ -3,7 +3,7 @@ import json
 import sys
 import time
 
-from confluent_kafka import Consumer, KafkaException, Producer, TIMESTAMP_LOG_APPEND_TIME, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TIMESTAMP_LOG_APPEND_TIME, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
 
 from pins import pins
@@ -86,6 +86,19 @@ def consume(ask):
     return seen
 
 
+def committed_by(m):
+    """Commits what a member has read; False if a rebalance is in the way, after which it can try again, or another reads it anew."""
+    try:
+        m.commit(asynchronous=False)
+    except KafkaException as e:
+        if e.args[0].code() == KafkaError._NO_OFFSET:  # what it had read is another's now
+            return True
+        if e.args[0].code() not in (KafkaError.ILLEGAL_GENERATION, KafkaError.REBALANCE_IN_PROGRESS, KafkaError.UNKNOWN_MEMBER_ID):
+            raise
+        return False
+    return True
+
+
 def group(ask):
     """Members come and go; what one has committed another goes on from."""
     everything = [TopicPartition(ask["topic"], p) for p in range(ask["partitions"])]
@@ -95,14 +108,16 @@ def group(ask):
         c.subscribe([ask["topic"]])
         return c
 
-    def read(members, until):
-        seen = []
-        while not until(members, seen):
+    def read(members, until, commit=True):
+        seen, behind = [], set()
+        while behind or not until(members, seen):
             for m in members:
                 records = poll(m, 20, 0.1)
                 seen.extend(map(row, records))
-                if records:
-                    m.commit(asynchronous=False)
+                if commit and (records or m in behind) and not committed_by(m):
+                    behind.add(m)
+                else:
+                    behind.discard(m)
         return seen
 
     def shared(members, _):
@@ -126,7 +141,7 @@ def group(ask):
     more = poll(again, 100, 0.5)
     for p in range(ask["partitions"]):
         again.seek(TopicPartition(ask["topic"], p, 0))
-    from_beginning = len(read([again], lambda _, new: len(new) == ask["count"]))
+    from_beginning = len(read([again], lambda _, new: len(new) == ask["count"], commit=False))
     for p in range(1, ask["partitions"]):
         again.pause([everything[p]])
     again.seek(TopicPartition(ask["topic"], 0, 1))
@@ -136,18 +151,26 @@ def group(ask):
 
 
 def admin(ask):
-    a = AdminClient({"bootstrap.servers": ask["brokers"]})
+    a = AdminClient({"bootstrap.servers": ask["brokers"], "log_level": 4})  # it would tell that there are more partitions, as it is to see
 
     def result(futures):
         return [f.result(30) for f in futures.values()]
 
+    def partitions(want):  # a broker may take a moment to hear of what the controller did
+        for _ in range(100):
+            has = len(a.list_topics(ask["topic"], 10).topics[ask["topic"]].partitions)
+            if has == want:
+                break
+            time.sleep(0.1)
+        return has
+
     result(a.create_topics([NewTopic(ask["topic"], 2, 1)]))
-    partitions = [len(a.list_topics(ask["topic"], 10).topics[ask["topic"]].partitions)]
+    counts = [partitions(2)]
     result(a.create_partitions([NewPartitions(ask["topic"], 3)]))
-    partitions.append(len(a.list_topics(ask["topic"], 10).topics[ask["topic"]].partitions))
+    counts.append(partitions(3))
     configs = result(a.describe_configs([ConfigResource("topic", ask["topic"])]))[0]
     listed = ask["topic"] in a.list_topics(timeout=10).topics
-    return {"listed": listed, "partitions": partitions, "timestamps": configs["message.timestamp.type"].value}
+    return {"listed": listed, "partitions": counts, "timestamps": configs["message.timestamp.type"].value}
 
 
 print(json.dumps(globals()[sys.argv[1]](json.loads(sys.argv[2]))))

@@ -1,10 +1,12 @@
 """kafka-python, of whichever version: kafka_python.py VERB JSON, answers JSON."""
 import json
 import sys
+import threading
+import time
 
-import kafka
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.admin import NewTopic
+from kafka.admin import NewPartitions, NewTopic
+from kafka.errors import CommitFailedError, IllegalGenerationError, RebalanceInProgressError, UnknownMemberIdError
 
 from pins import pins
 
@@ -33,7 +35,10 @@ def consumer(ask, **more):
                 "enable_auto_commit": False, "consumer_timeout_ms": 30000}
     if "isolation" in ask:
         settings["isolation_level"] = ask["isolation"]
-    return KafkaConsumer(**{**settings, **more})
+    c = KafkaConsumer(**{**settings, **more})
+    # Version 3.0.12 now and then waits for ever when it learns of a topic's partitions in the middle of joining its group.
+    c.partitions_for_topic(ask["topic"])
+    return c
 
 
 def consume(ask):
@@ -62,48 +67,71 @@ def batches(ask):
     return seen
 
 
+class Member(threading.Thread):
+    """A member of a group: it polls, and commits what it has read, until it is told to leave."""
+
+    def __init__(self, ask):
+        super().__init__(daemon=True)
+        self.ask, self.seen, self.held, self.leave, self.behind = ask, [], set(), threading.Event(), False
+        self.start()
+
+    def run(self):
+        c = consumer(self.ask, heartbeat_interval_ms=200, session_timeout_ms=6000)
+        c.subscribe([self.ask["topic"]])
+        while self.behind or not self.leave.is_set():
+            for records in c.poll(timeout_ms=100, max_records=20).values():
+                self.seen.extend(map(row, records))
+                self.behind = True
+            if self.behind:
+                try:
+                    c.commit()
+                    self.behind = False
+                except (CommitFailedError, IllegalGenerationError, RebalanceInProgressError, UnknownMemberIdError):
+                    pass  # a rebalance is in the way: again after it, or another member reads the records anew
+            self.held = {(p.topic, p.partition) for p in c.assignment()}
+        c.close()
+
+
 def group(ask):
     """Members come and go; what one has committed another goes on from."""
     everything = [TopicPartition(ask["topic"], p) for p in range(ask["partitions"])]
 
-    def member():
-        c = consumer(ask, heartbeat_interval_ms=200, session_timeout_ms=6000)
-        c.subscribe([ask["topic"]])
-        return c
+    def wait(until):
+        while not until():
+            time.sleep(0.02)
 
-    def read(members, until, most=20):
-        seen = []
-        while not until(members, seen):
-            for m in members:
-                for records in m.poll(timeout_ms=100, max_records=most).values():
-                    seen.extend(map(row, records))
-                m.commit()
-        return seen
+    def shared(*members):
+        held = sorted(p for m in members for p in m.held)
+        return all(m.held for m in members) and held == sorted(everything)
 
-    def shared(members, _):
-        held = [p for m in members for p in m.assignment()]
-        return all(m.assignment() for m in members) and sorted(held) == everything
+    first, second = Member(ask), Member(ask)
+    wait(lambda: shared(first, second))
+    third = Member(ask)
+    wait(lambda: shared(first, second, third))
+    shares = [len(m.held) for m in (first, second, third)]
+    second.leave.set()
+    second.join()
+    wait(lambda: shared(first, third))
+    wait(lambda: len({(r["partition"], r["offset"]) for m in (first, second, third) for r in m.seen}) == ask["count"])
+    for m in first, third:
+        m.leave.set()
+        m.join()
 
-    first, second = member(), member()
-    seen = read([first, second], shared)
-    third = member()
-    seen += read([first, second, third], shared)
-    shares = [len(m.assignment()) for m in (first, second, third)]
-    second.close()
-    seen += read([first, third], shared)
-    seen += read([first, third], lambda _, new: len({(r["partition"], r["offset"]) for r in seen + new}) == ask["count"])
-    first.close()
-    third.close()
-
-    again = member()
-    read([again], shared)
+    again = consumer(ask)
+    again.subscribe([ask["topic"]])
+    more = []
+    while len(again.assignment()) < len(everything):
+        more += [r for records in again.poll(timeout_ms=100).values() for r in records]
+    more += [r for _ in range(5) for records in again.poll(timeout_ms=100).values() for r in records]
     committed = [again.committed(p) for p in everything]
-    more = [r for _ in range(5) for records in again.poll(timeout_ms=100).values() for r in records]
     again.seek_to_beginning(*everything)
-    from_beginning = len(read([again], lambda _, new: len(new) == ask["count"], most=None))
+    from_beginning = 0
+    while from_beginning < ask["count"]:
+        from_beginning += sum(map(len, again.poll(timeout_ms=1000).values()))
     again.seek(everything[0], 1)
     after_seek = next(iter(again.poll(timeout_ms=10000, max_records=1).values()))[0].offset
     again.close()
+    seen = [r for m in (first, second, third) for r in m.seen]
     return {"seen": seen, "shares": shares, "committed": committed, "more": len(more), "from_beginning": from_beginning, "after_seek": after_seek}
 
 
@@ -126,7 +154,7 @@ def admin(ask):
     a.create_topics([NewTopic(ask["topic"], 2, 1)])
     described = a.describe_topics([ask["topic"]])[0]
     listed = ask["topic"] in a.list_topics()
-    a.create_partitions({ask["topic"]: kafka.admin.NewPartitions(3)})
+    a.create_partitions({ask["topic"]: NewPartitions(3)})
     partitions = len(a.describe_topics([ask["topic"]])[0]["partitions"])
     a.close()
     return {"listed": listed, "partitions": [len(described["partitions"]), partitions]}

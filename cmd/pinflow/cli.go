@@ -30,6 +30,7 @@ type cli struct {
 	Generation generationCmd `cmd:"" help:"List, build, switch and drop what was made by one definition."`
 	Key        keyCmd        `cmd:"" help:"Make, list and revoke the keys that clients need."`
 	Check      checkCmd      `cmd:"" help:"Show everything that is wrong with a pipeline's definition."`
+	Doctor     doctorCmd     `cmd:"" help:"Look at every place: whether it answers, and whether rights and settings are right."`
 	Init       initCmd       `cmd:"" help:"Write the shipped definition out, to be changed."`
 	Version    versionCmd    `cmd:"" help:"Tell the versions of this binary and of what it is built on."`
 }

@@ -12,6 +12,7 @@ var idle = map[string][]string{
 	"ingest":            {"lake", "store", "log-period", "seal-grace", "patience", "lake-flush", "lake-memory", "batch-memory", "duckdb-memory", "sql-rows", "sql-time"},
 	"stream":            slices.Concat(ofIngest, []string{"http", "seal-grace", "patience", "lake-memory", "batch-memory", "sql-rows", "sql-time"}),
 	"web":               ofIngest,
+	"doctor":            slices.Concat(ofIngest, []string{"sql-rows", "sql-time", "patience", "batch-memory", "seal-grace", "lake-memory", "kafka-listen"}),
 	"metric":            {"journal", "lake"},
 	"sql":               {"journal"},
 	"rejects list":      {"journal", "lake"},

@@ -55,7 +55,7 @@ func openCore(ctx context.Context, s *config.Settings, log *slog.Logger, metrics
 	if c.objects, err = openLake(ctx, s, log, metrics, &c.closers); err != nil {
 		return c, err
 	}
-	if c.instance, c.store, err = openStore(ctx, s, c.dir, c.objects, log, metrics, &c.closers); err != nil {
+	if c.instance, c.store, err = openStore(ctx, s, c.dir, c.objects, c.stage, log, metrics, &c.closers); err != nil {
 		return c, err
 	}
 	if c.plans, err = choosePlans(ctx, c.store, given, refused, t.err); err != nil {
@@ -103,5 +103,10 @@ func (c *core) openHistory() (err error) {
 
 // cacheBytes is how much Parquet of a lake elsewhere is kept on this machine's disk.
 const cacheBytes = 1 << 30
+
+// stage finds a part of the lake a file; the store asks once queries come, and then the lake is open.
+func (c *core) stage(ctx context.Context, p pinflow.Part) (pinflow.Part, func(), error) {
+	return c.derived.Stage(ctx, p)
+}
 
 func (c *core) periodText() string { return time.Duration(c.period).String() }

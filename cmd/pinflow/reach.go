@@ -5,10 +5,12 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"path/filepath"
 
 	"github.com/pinflow/pinflow"
 	"github.com/pinflow/pinflow/config"
 	"github.com/pinflow/pinflow/internal/datalock"
+	"github.com/pinflow/pinflow/lake"
 	"github.com/pinflow/pinflow/problem"
 	"github.com/pinflow/pinflow/web"
 	"github.com/pinflow/pinflow/web/client"
@@ -54,7 +56,12 @@ func (r *reader) atRest(ctx context.Context, t terminal, c *closers) (client.Cli
 	if err != nil {
 		return client.Client{}, err
 	}
-	_, store, err := openStore(ctx, settings, dir, objects, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), c)
+	// Only files that are named are read, whatever the log period.
+	parts, err := lake.NewDerived(lake.DerivedOptions{Objects: objects, PeriodLength: pinflow.DefaultPeriodLength, CacheDir: filepath.Join(dir, "scratch", "cache"), CacheBytes: cacheBytes})
+	if err != nil {
+		return client.Client{}, err
+	}
+	_, store, err := openStore(ctx, settings, dir, objects, parts.Stage, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), c)
 	if err != nil {
 		return client.Client{}, err
 	}

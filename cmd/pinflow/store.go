@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"path/filepath"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/pinflow/pinflow/config"
 	"github.com/pinflow/pinflow/internal/duck"
 	"github.com/pinflow/pinflow/store/duckdb"
+	"github.com/pinflow/pinflow/store/postgres"
 )
 
 // store is all halves of a store, and what binds it to the other places.
@@ -30,15 +30,14 @@ type store interface {
 	Close() error
 }
 
+// stageFunc finds a part of the lake a file on this machine, until release is called.
+type stageFunc func(ctx context.Context, p pinflow.Part) (staged pinflow.Part, release func(), err error)
+
 // openStore opens the store, and the DuckDB of the engines, which reads the lake's files where they lie. A store in a file shares that DuckDB. dir is the process's own folder.
-func openStore(ctx context.Context, s *config.Settings, dir string, objects pinflow.Objects, log *slog.Logger, metrics prometheus.Registerer, c *closers) (*duck.Instance, store, error) {
-	file, postgres, err := config.ParseStore(s.StoreURL())
+func openStore(ctx context.Context, s *config.Settings, dir string, objects pinflow.Objects, stage stageFunc, log *slog.Logger, metrics prometheus.Registerer, c *closers) (*duck.Instance, store, error) {
+	file, server, err := config.ParseStore(s.StoreURL())
 	if err != nil {
 		return nil, nil, err
-	}
-	if postgres != nil {
-		return nil, nil, &pinflow.Error{Op: "open store", On: postgres.Redacted(), Kind: pinflow.Invalid, Err: errors.New("this version keeps the store in a DuckDB file only"),
-			Hint: "Give duckdb:///path."}
 	}
 	o := duck.Options{Path: file, Memory: int64(s.DuckDBMemory), Dir: filepath.Join(dir, "scratch")}
 	if local, ok := objects.(pinflow.LocalObjects); ok {
@@ -49,6 +48,14 @@ func openStore(ctx context.Context, s *config.Settings, dir string, objects pinf
 		return nil, nil, err
 	}
 	c.add(instance.Close)
+	if server != nil {
+		kept, err := postgres.Open(ctx, postgres.Options{URL: s.StoreURL(), Log: log, Metrics: metrics, Instance: instance, Stage: stage})
+		if err != nil {
+			return nil, nil, err
+		}
+		c.add(kept.Close)
+		return instance, kept, nil
+	}
 	at := duckdb.Options{Instance: instance, Log: log, Metrics: metrics}
 	if local, ok := objects.(pinflow.LocalObjects); ok {
 		at.File = func(p pinflow.Part) string { return local.Path(p.Name) }

@@ -68,7 +68,8 @@ func (c *commit) makeStages(ctx context.Context) error {
 			return err
 		}
 		// A commit that was given up has left the table as it was.
-		if _, err := c.conn.Exec(ctx, "CREATE TEMPORARY TABLE IF NOT EXISTS "+stage+" "+columns+" ON COMMIT DELETE ROWS"); err != nil {
+		make := "CREATE TEMPORARY TABLE IF NOT EXISTS " + stage + " " + columns + " ON COMMIT DELETE ROWS"
+		if err := c.s.answered(ctx, func(ctx context.Context) error { return runOn(ctx, c.conn, make) }); err != nil {
 			return err
 		}
 		c.conn.PgConn().CustomData()[stage] = true
@@ -106,7 +107,12 @@ func (c *commit) lookUp(ctx context.Context, t *table, stage string, change *pin
 		keys = "SELECT " + prefixed("", t.Key) + " FROM " + stage
 	}
 	query := "SELECT " + prefixed("e", namesOf(change.Before)) + " FROM (" + keys + ") AS r JOIN " + t.name + " AS e ON " + t.sameKey("e", "r")
-	return readRows(ctx, c.conn, change.Before, query)
+	var held relation
+	err := c.s.answered(ctx, func(ctx context.Context) (err error) {
+		held, err = readRows(ctx, c.conn, change.Before, query)
+		return err
+	})
+	return held, err
 }
 
 // standSQL lets rows stand for their keys: with keep latest the last of each in place of the one held, with keep first the

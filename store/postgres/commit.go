@@ -57,7 +57,7 @@ func (c *commit) run(ctx context.Context) error {
 	if err := c.makeStages(ctx); err != nil {
 		return err
 	}
-	if err = c.fence(ctx, "BEGIN", ""); err == nil {
+	if err = c.s.answered(ctx, func(ctx context.Context) error { return c.fence(ctx, "BEGIN", "") }); err == nil {
 		err = c.apply(ctx)
 	}
 	if err != nil {
@@ -76,7 +76,7 @@ func (c *commit) apply(ctx context.Context) error {
 			return fmt.Errorf("rows of %s: %w", c.d.Changes[i].Table, err)
 		}
 	}
-	if err := c.fence(ctx, "", inOrder); err != nil {
+	if err := c.s.answered(ctx, func(ctx context.Context) error { return c.fence(ctx, "", inOrder) }); err != nil {
 		return err
 	}
 	for i := range c.d.Changes {
@@ -104,7 +104,7 @@ func (c *commit) end(ctx context.Context) error {
 	}
 	c.last.Queue(announceSQL, c.s.id)
 	c.last.Queue("COMMIT")
-	err := c.conn.SendBatch(ctx, c.last).Close()
+	err := c.s.answered(ctx, func(ctx context.Context) error { return c.conn.SendBatch(ctx, c.last).Close() })
 	if err == nil {
 		return nil
 	}

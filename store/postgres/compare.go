@@ -157,7 +157,9 @@ func (i *install) judge(ctx context.Context, c contest) (*outcome, error) {
 
 // ask reads one row.
 func (i *install) ask(ctx context.Context, query string, into ...any) error {
-	return i.conn.QueryRow(ctx, query, pgx.QueryExecModeExec).Scan(into...)
+	return i.s.patiently(ctx, i.conn, func(ctx context.Context) error {
+		return i.conn.QueryRow(ctx, query, pgx.QueryExecModeExec).Scan(into...)
+	})
 }
 
 // makeTable fills a new temporary table with a query's rows.

@@ -25,24 +25,17 @@ var settings = map[string]string{
 
 // connect makes the pools, and sees that there is a server.
 func (s *Store) connect(ctx context.Context) error {
-	config, err := pgxpool.ParseConfig(s.o.URL)
+	config, err := s.configure(s.o.URL)
 	if err != nil {
-		why := errors.Unwrap(err) // err itself has the URL in it
-		return invalid("open store", "PostgreSQL", "Write postgres://user@host:port/database, with sslmode and the like behind a question mark.", fmt.Errorf("its URL is none: %w", why))
+		return err
 	}
 	s.place = placeOf(config)
-	if config.ConnConfig.ConnectTimeout == 0 {
-		config.ConnConfig.ConnectTimeout = 10 * time.Second
-	}
-	for name, value := range settings {
-		if name != "application_name" || config.ConnConfig.RuntimeParams[name] == "" {
-			config.ConnConfig.RuntimeParams[name] = value
-		}
+	readers, err := s.readConfig(config)
+	if err != nil {
+		return err
 	}
 	config.MinConns, config.MaxConns = 0, int32(s.o.MaxConns)
-	readers := config.Copy()
-	readers.MaxConns = int32(s.o.Readers)
-	readers.ConnConfig.RuntimeParams["default_transaction_read_only"] = "on"
+	config.ConnConfig.RuntimeParams["lock_timeout"] = strconv.FormatInt(s.o.Lock.Milliseconds(), 10)
 	if s.db, err = pgxpool.NewWithConfig(s.ctx, config); err == nil {
 		s.readers, err = pgxpool.NewWithConfig(s.ctx, readers)
 	}
@@ -50,6 +43,28 @@ func (s *Store) connect(ctx context.Context) error {
 		err = s.retry(ctx, func() error { return s.db.Ping(ctx) })
 	}
 	return s.failedOpen(err)
+}
+
+// configure reads a database's URL, and adds what holds for all connections.
+func (s *Store) configure(url string) (*pgxpool.Config, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		why := errors.Unwrap(err) // err itself has the URL in it
+		return nil, invalid("open store", "PostgreSQL", "Write postgres://user@host:port/database, with sslmode and the like behind a question mark.", fmt.Errorf("its URL is none: %w", why))
+	}
+	if config.ConnConfig.ConnectTimeout == 0 {
+		config.ConnConfig.ConnectTimeout = 10 * time.Second
+	}
+	config.ConnConfig.DialFunc = (&net.Dialer{KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 10 * time.Second, Interval: 5 * time.Second, Count: 3}}).DialContext
+	if s.o.dial != nil {
+		config.ConnConfig.DialFunc = s.o.dial
+	}
+	for name, value := range settings {
+		if name != "application_name" || config.ConnConfig.RuntimeParams[name] == "" {
+			config.ConnConfig.RuntimeParams[name] = value
+		}
+	}
+	return config, nil
 }
 
 // placeOf is the database's URL without password and parameters.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/pinflow/pinflow"
@@ -23,8 +24,8 @@ var errEnough = errors.New("the rows are not wanted any more")
 
 // copyInto copies rows into a table that has columns for all values of a row, in order, and returns how many there were. each, if not nil, sees each row.
 func copyInto(ctx context.Context, conn *pgx.Conn, table string, encode []encoder, rows pinflow.Relation, each func(row []any)) (int64, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	out, in := io.Pipe()
 	scanned := make(chan error, 1)
 	go func() {
@@ -41,13 +42,15 @@ func copyInto(ctx context.Context, conn *pgx.Conn, table string, encode []encode
 		_ = in.CloseWithError(err) // nil for the end
 		scanned <- err
 	}()
-	tag, err := conn.PgConn().CopyFrom(ctx, out, "COPY "+table+" FROM STDIN (FORMAT binary)")
+	quiet := time.AfterFunc(2*silence, func() { cancel(errSilent) })
+	defer quiet.Stop()
+	tag, err := conn.PgConn().CopyFrom(ctx, &moving{out, quiet}, "COPY "+table+" FROM STDIN (FORMAT binary)")
 	_ = out.CloseWithError(errEnough)
 	scan := <-scanned
 	if scan != nil && !errors.Is(scan, errEnough) && ctx.Err() == nil {
 		return 0, scan
 	}
-	return tag.RowsAffected(), err
+	return tag.RowsAffected(), silent(ctx, err)
 }
 
 // copyWriter encodes rows.

@@ -23,6 +23,8 @@ func failed(op, on string, err error) error {
 	var theirs *pgconn.PgError
 	var unsure *unsureError
 	switch {
+	case errors.Is(err, errSilent):
+		e.Kind, e.Err, e.Hint = pinflow.Unavailable, errSilent, "The connection to PostgreSQL was given up: it is tried again."
 	case errors.As(err, &unsure):
 		e.Kind, e.Hint = pinflow.Unavailable, "The positions tell whether it was: they are read before anything is tried again."
 	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
@@ -80,7 +82,7 @@ func isConnection(err error) bool {
 	}
 	var network net.Error
 	var connect *pgconn.ConnectError
-	return errors.As(err, &network) || errors.As(err, &connect) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+	return errors.Is(err, errSilent) || errors.As(err, &network) || errors.As(err, &connect) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
 		strings.Contains(err.Error(), "conn closed") || strings.Contains(err.Error(), "closed the connection")
 }
 

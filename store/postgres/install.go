@@ -202,7 +202,7 @@ func (i *install) put(ctx context.Context) (c *pinflow.Comparison, again bool, e
 	if c, err = i.fill(ctx, plan, at); err != nil {
 		return nil, false, err
 	}
-	if err := tx.Commit(ctx); err != nil {
+	if err := i.s.patiently(ctx, i.conn, tx.Commit); err != nil {
 		return nil, false, &unsureError{err}
 	}
 	i.s.announce()
@@ -224,7 +224,7 @@ func (i *install) lock(ctx context.Context) (map[pinflow.TopicPartition]pinflow.
 		at, err = scanProgress(rows)
 		return err
 	})
-	err := i.conn.SendBatch(ctx, b).Close()
+	err := i.s.patiently(ctx, i.conn, func(ctx context.Context) error { return i.conn.SendBatch(ctx, b).Close() })
 	return at, err
 }
 
@@ -263,7 +263,7 @@ func (i *install) fill(ctx context.Context, plan protocol.InstallPlan, at map[pi
 		return nil, err
 	}
 	b.Queue(announceSQL, i.s.id)
-	return c, i.conn.SendBatch(ctx, b).Close()
+	return c, i.s.patiently(ctx, i.conn, func(ctx context.Context) error { return i.conn.SendBatch(ctx, b).Close() })
 }
 
 func rangesOf(installed []pinflow.InstalledRange) []protocol.Range {

@@ -14,12 +14,10 @@ const channel = "pinflow_changed"
 // announceSQL tells the others when the transaction is committed.
 const announceSQL = "SELECT pg_notify('" + channel + "', $1)"
 
-// announceAll wakes who waits for a change, here and elsewhere.
-func (s *Store) announceAll(ctx context.Context) {
-	s.announce()
-	if _, err := s.db.Exec(ctx, announceSQL, s.id); err != nil {
-		s.o.Log.Debug("others were not told of a change", "error", err)
-	}
+// tellOthers wakes who waits for a change elsewhere, once the transaction is committed.
+func (s *Store) tellOthers(ctx context.Context, tx pgx.Tx) error {
+	_, err := tx.Exec(ctx, announceSQL, s.id)
+	return err
 }
 
 // beat is how often a connection that listens is asked whether it is still there.

@@ -92,14 +92,16 @@ func (s *Store) grow(ctx context.Context, g *generation, added map[*table]map[pi
 // merge merges the rows of a period among themselves, as far as they are committed, and returns how many there are then. It goes beside commits, and not beside an
 // install, which could miss what it moves.
 func (s *Store) merge(ctx context.Context, g *generation, t *table, period pinflow.Period) (rows int64, err error) {
-	err = s.write(ctx, "merge recent rows", t.Name, func(tx pgx.Tx) error {
+	err = s.writeLong(ctx, "merge recent rows", t.Name, func(tx pgx.Tx) error {
 		var may bool
 		if err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock_shared("+mergeLock+")", g.name).Scan(&may); err != nil || !may {
 			return err
 		}
-		tag, err := tx.Exec(ctx, "WITH taken AS (DELETE FROM "+t.name+" WHERE _period = $1 RETURNING *) INSERT INTO "+t.name+" "+t.mergedSQL("taken", ""), int64(period))
-		rows = tag.RowsAffected()
-		return err
+		return s.patiently(ctx, tx.Conn(), func(ctx context.Context) error {
+			tag, err := tx.Exec(ctx, "WITH taken AS (DELETE FROM "+t.name+" WHERE _period = $1 RETURNING *) INSERT INTO "+t.name+" "+t.mergedSQL("taken", ""), int64(period))
+			rows = tag.RowsAffected()
+			return err
+		})
 	})
 	return rows, err
 }

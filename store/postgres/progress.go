@@ -29,13 +29,16 @@ func (s *Store) Claim(ctx context.Context, generation string, start map[pinflow.
 		for tp := range start {
 			claimed[tp] = have[tp]
 		}
+		if err == nil && made {
+			err = s.tellOthers(ctx, tx)
+		}
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	if made {
-		s.announceAll(ctx)
+		s.announce()
 	}
 	return claimed, nil
 }

@@ -134,11 +134,14 @@ func (s *snapshot) answer(ctx context.Context, a *question, limit string, limits
 
 // each calls f with each row of an answer that has these columns. f must not keep the slice.
 func (s *snapshot) each(ctx context.Context, query string, args []any, columns []pinflow.Column, as asDecoder, f func(row []any) error) error {
+	ctx, cancel := context.WithCancel(ctx)
 	rows, err := s.conn.Query(ctx, query, args...)
 	if err != nil {
+		cancel()
 		return err
 	}
-	defer rows.Close()
+	defer rows.Close() // which reads what is left: after cancel nothing
+	defer cancel()
 	var decode []decoder
 	row := make([]any, len(columns))
 	for rows.Next() {

@@ -38,7 +38,7 @@ func (s *Store) PutReport(ctx context.Context, generation, report string, asOf p
 	if err != nil {
 		return failed(op, report, err)
 	}
-	err = s.write(ctx, op, report, func(tx pgx.Tx) error {
+	err = s.writeLong(ctx, op, report, func(tx pgx.Tx) error {
 		if err := generationThere(ctx, tx, op, generation); err != nil {
 			return err
 		}
@@ -53,10 +53,13 @@ func (s *Store) PutReport(ctx context.Context, generation, report string, asOf p
 		}
 		_, err = tx.Exec(ctx, `INSERT INTO _pinflow.reports VALUES ($1, $2, $3, now(), $4)
 			ON CONFLICT (generation, report) DO UPDATE SET as_of = excluded.as_of, made_at = excluded.made_at, "rows" = excluded."rows"`, generation, report, int64(asOf), n)
-		return err
+		if err != nil {
+			return err
+		}
+		return s.tellOthers(ctx, tx)
 	})
 	if err == nil {
-		s.announceAll(ctx)
+		s.announce()
 	}
 	return err
 }

@@ -56,11 +56,18 @@ func (u *unsureError) Error() string {
 // Unwrap returns what kept the answer away.
 func (u *unsureError) Unwrap() error { return u.err }
 
-// write runs f in one transaction, again where that is safe. If it fails nothing of it stays, unless the answer to the COMMIT is what was lost: then
+// write runs f, which is short, in one transaction, again where that is safe. If it fails nothing of it stays, unless the answer to the COMMIT is what was lost: then
 // the error is Unavailable.
 func (s *Store) write(ctx context.Context, op, on string, f func(tx pgx.Tx) error) error {
-	err := s.retry(ctx, func() error { return s.once(ctx, f) })
+	err := s.retry(ctx, func() error {
+		return s.answered(ctx, func(ctx context.Context) error { return s.once(ctx, f) })
+	})
 	return failed(op, on, err)
+}
+
+// writeLong is write for what may take long.
+func (s *Store) writeLong(ctx context.Context, op, on string, f func(tx pgx.Tx) error) error {
+	return failed(op, on, s.retry(ctx, func() error { return s.once(ctx, f) }))
 }
 
 func (s *Store) once(ctx context.Context, f func(tx pgx.Tx) error) error {

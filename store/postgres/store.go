@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/pinflow/pinflow"
 	"github.com/pinflow/pinflow/internal/duck"
@@ -18,7 +19,9 @@ import (
 type Options struct {
 	// URL names the database: postgres://user@host:port/database?sslmode=…. The password is the URL's, or else PGPASSWORD's, or else that of the
 	// password file. No error and no log shows it.
-	URL     string
+	URL string
+	// ReadURL names the same database for queries, with a user who may only read it (ReaderGrants); "" for URL.
+	ReadURL string
 	Log     *slog.Logger
 	Metrics prometheus.Registerer // nil for none
 
@@ -32,6 +35,8 @@ type Options struct {
 	// Stage returns a part of the lake with the file where it can be read until release is called; nil for where it lay when it was installed.
 	Stage       func(ctx context.Context, p pinflow.Part) (staged pinflow.Part, release func(), err error)
 	ResultBytes int64 // of one query's answer, about, in memory; more is TooLarge; 0 for 128 MiB
+
+	dial pgconn.DialFunc // makes connections, for tests of broken ones; nil for the usual way
 }
 
 func (o *Options) setDefaults() {

@@ -43,11 +43,13 @@ func (s *Store) Switch(ctx context.Context, generation string) error {
 		if err := mayTakeOverFrom(ctx, tx, op, generation, now, inOrder); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, "DELETE FROM _pinflow.hold")
-		return err
+		if _, err = tx.Exec(ctx, "DELETE FROM _pinflow.hold"); err != nil {
+			return err
+		}
+		return s.tellOthers(ctx, tx)
 	})
 	if err == nil {
-		s.announceAll(ctx)
+		s.announce()
 	}
 	return err
 }

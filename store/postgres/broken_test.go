@@ -1,0 +1,175 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"testing"
+
+	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/store/postgres"
+)
+
+// line is the way to the server. It breaks at the n-th time that something is sent or received.
+type line struct {
+	mu    sync.Mutex
+	left  int // until it breaks; it does not below 0
+	broke int
+}
+
+var errLine = &net.OpError{Op: "use", Net: "tcp", Err: errors.New("the line is broken")}
+
+// breakAfter lets the line break once.
+func (l *line) breakAfter(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.left = n
+}
+
+// ticks counts; it tells whether the line breaks now.
+func (l *line) ticks() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.left--
+	if l.left == 0 {
+		l.broke++
+	}
+	return l.left == 0
+}
+
+func (l *line) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	var d net.Dialer
+	c, err := d.DialContext(ctx, network, addr)
+	return &lineConn{c, l}, err
+}
+
+type lineConn struct {
+	net.Conn
+	line *line
+}
+
+// Write implements net.Conn. A line that breaks may have taken what was sent, or not.
+func (c *lineConn) Write(p []byte) (int, error) {
+	if !c.line.ticks() {
+		return c.Conn.Write(p)
+	}
+	n, _ := c.Conn.Write(p[:len(p)*(len(p)%2)])
+	return n, errors.Join(errLine, c.Close())
+}
+
+// Read implements net.Conn.
+func (c *lineConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err == nil && c.line.ticks() { // the answer was on its way
+		return 0, errors.Join(errLine, c.Close())
+	}
+	return n, err
+}
+
+// TestBrokenLines breaks the connection at every point of commits and installs: what is there is what the positions say.
+func TestBrokenLines(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	url := newDatabase(t)
+	l := &line{}
+	s := openInn(t, postgres.WithDial(postgres.Options{URL: url}, l.dial))
+	unsure := 0
+	for n := range 60 {
+		at := checkInn(t, url)
+		l.breakAfter(1 + n)
+		err := s.Commit(t.Context(), visit("g1", at, at+1+r.Int64N(20)))
+		l.breakAfter(0)
+		if err != nil && pinflow.KindOf(err) != pinflow.Unavailable {
+			t.Fatalf("broken at %d: %v", n, err)
+		}
+		if err != nil {
+			unsure++
+		} else if checkInn(t, url) == at {
+			t.Errorf("broken at %d: it was committed, and is not there", n)
+		}
+	}
+	if unsure < 1 || l.broke < 20 {
+		t.Errorf("it broke %d times, %d times without an outcome: the test tells nothing", l.broke, unsure)
+	}
+	end := checkInn(t, url)
+	for n := range 120 {
+		in := install("g1", end)
+		in.Again = true
+		l.breakAfter(1 + n)
+		_, err := s.Install(t.Context(), in)
+		l.breakAfter(0)
+		if err != nil && pinflow.KindOf(err) != pinflow.Unavailable {
+			t.Fatalf("broken at %d: %v", n, err)
+		}
+	}
+	execute(t, url, "DELETE FROM _pinflow.comparisons WHERE id > 1") // each install again was recorded
+	if checkInn(t, url) != end {
+		t.Error("an install moved the position back")
+	}
+}
+
+// TestTerminatedBackends ends the server's side in the middle of commits, between two rows and while deltas are asked for.
+func TestTerminatedBackends(t *testing.T) {
+	r := rand.New(rand.NewPCG(2, 1))
+	url := newDatabase(t)
+	s := openInn(t, postgres.Options{URL: url})
+	terminate := func() {
+		execute(t, url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'pinflow'")
+	}
+	done, given := 0, 0
+	for n := range 24 {
+		at := checkInn(t, url)
+		d := visit("g1", at, at+1+r.Int64N(20))
+		times := []int{1, 2, 9}[n%3]
+		strike := func() {
+			if times > 0 {
+				times--
+				terminate()
+			}
+		}
+		if n%2 == 0 {
+			d.Added[1].Rows = struck{d.Added[1].Rows, r.IntN(int(d.Advances[0].End - at)), strike}
+		} else {
+			deltas := d.Changes[0].Deltas
+			d.Changes[0].Deltas = func(ctx context.Context, held pinflow.Relation) ([]pinflow.Addition, error) {
+				strike()
+				return deltas(ctx, held)
+			}
+		}
+		switch err := s.Commit(t.Context(), d); {
+		case err == nil:
+			done++
+			if checkInn(t, url) == at {
+				t.Error("it was committed, and is not there")
+			}
+		case pinflow.KindOf(err) == pinflow.Unavailable:
+			given++
+		default:
+			t.Fatal(err)
+		}
+	}
+	if done < 8 || given < 4 {
+		t.Errorf("%d committed, %d given up: the test tells nothing", done, given)
+	}
+	checkInn(t, url)
+}
+
+// struck are rows of which one is struck.
+type struck struct {
+	pinflow.Relation
+	at     int
+	strike func()
+}
+
+// Scan implements pinflow.Relation.
+func (s struck) Scan(ctx context.Context, f func(row []any) error) error {
+	n := 0
+	return s.Relation.Scan(ctx, func(row []any) error {
+		if n == s.at {
+			s.strike()
+		}
+		n++
+		return f(row)
+	})
+}

@@ -1,0 +1,21 @@
+package postgres
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// WithDial returns options of a store whose connections are made by dial.
+func WithDial(o Options, dial pgconn.DialFunc) Options {
+	o.dial = dial
+	return o
+}
+
+// Migrate brings the store's own tables further, as a later version would.
+func (s *Store) Migrate(ctx context.Context, more ...string) error {
+	return s.migrate(ctx, append(append([]string(nil), migrations...), more...))
+}
+
+// MigrationSteps is this version's format.
+func MigrationSteps() int { return len(migrations) }

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
@@ -147,7 +148,8 @@ func (d *DerivedArea) putPart(ctx context.Context, p pinflow.Part) (pinflow.Part
 	p.Size, p.SHA256 = size, checksum
 	created, err := d.objects.PutIfAbsent(ctx, p.Name, content)
 	if err == nil && !created {
-		err = &pinflow.Error{Op: "put part", On: d.objects.String() + "/" + p.Name, Kind: pinflow.Exists}
+		// No other run has the name: an earlier try of this very put, of which no answer came, has stored it.
+		err = d.copyPart(ctx, p, io.Discard)
 	}
 	return p, err
 }

@@ -38,8 +38,22 @@ func Draft(random *rand.Rand, tp pinflow.TopicPartition, timestamp int64) pinflo
 // Writer runs a writer on a place of objects, which open makes anew: it fills, is restarted, meets another that has
 // the same partitions, and must leave a lake that Check finds whole.
 func Writer(t *testing.T, open func(t testing.TB) pinflow.Objects) {
-	t.Run("fills", func(t *testing.T) { fills(t, open(t)) })
-	t.Run("two at once", func(t *testing.T) { twoAtOnce(t, open(t)) })
+	WriterOn(t, func(t testing.TB) (used, seen pinflow.Objects) {
+		o := open(t)
+		return o, o
+	})
+}
+
+// WriterOn is Writer on a place that the writers see otherwise, as one that fails now and then, than the test that looks at what they did.
+func WriterOn(t *testing.T, open func(t testing.TB) (used, seen pinflow.Objects)) {
+	t.Run("fills", func(t *testing.T) {
+		used, seen := open(t)
+		fills(t, used, seen)
+	})
+	t.Run("two at once", func(t *testing.T) {
+		used, seen := open(t)
+		twoAtOnce(t, used, seen)
+	})
 }
 
 const (
@@ -92,31 +106,31 @@ func reached(t testing.TB, j *Journal, objects pinflow.Objects) {
 	}
 }
 
-func fills(t *testing.T, objects pinflow.Objects) {
+func fills(t *testing.T, used, seen pinflow.Objects) {
 	j := NewJournal(1, 0)
 	j.Create(testTopic, 2)
 	random, clock := rand.New(rand.NewPCG(1, 2)), int64(1_790_000_000_000)
 	for range 3 {
 		fill(j, random, &clock, 300)
-		_, stop := start(t, j, objects)
-		reached(t, j, objects) // by age alone
+		_, stop := start(t, j, used)
+		reached(t, j, seen) // by age alone
 		fill(j, random, &clock, 300)
 		stop()
-		if err := Check(t.Context(), j, objects, testTopic, testLength, false); err != nil {
+		if err := Check(t.Context(), j, seen, testTopic, testLength, false); err != nil {
 			t.Fatal(err)
 		}
 	}
-	_, stop := start(t, j, objects)
-	reached(t, j, objects)
+	_, stop := start(t, j, used)
+	reached(t, j, seen)
 	stop()
 }
 
-func twoAtOnce(t *testing.T, objects pinflow.Objects) {
+func twoAtOnce(t *testing.T, used, seen pinflow.Objects) {
 	j := NewJournal(2, 0)
 	j.Create(testTopic, 3)
 	random, clock := rand.New(rand.NewPCG(3, 4)), int64(1_790_000_000_000)
-	_, stopA := start(t, j, objects)
-	_, stopB := start(t, j, objects)
+	_, stopA := start(t, j, used)
+	_, stopB := start(t, j, used)
 	for range 40 {
 		fill(j, random, &clock, 30)
 		tps := j.Partitions()
@@ -131,9 +145,9 @@ func twoAtOnce(t *testing.T, objects pinflow.Objects) {
 		<-time.After(time.Duration(random.IntN(10)) * time.Millisecond)
 	}
 	stopA()
-	reached(t, j, objects)
+	reached(t, j, seen)
 	stopB()
-	if err := Check(t.Context(), j, objects, testTopic, testLength, true); err != nil {
+	if err := Check(t.Context(), j, seen, testTopic, testLength, true); err != nil {
 		t.Error(err)
 	}
 }

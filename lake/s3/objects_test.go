@@ -10,7 +10,9 @@ import (
 
 func TestObjects(t *testing.T) { laketest.Objects(t, open) }
 
-func reopen(url string) (pinflow.Objects, error) { return Open(context.Background(), Options{URL: url}) }
+func reopen(url string) (pinflow.Objects, error) {
+	return Open(context.Background(), Options{URL: url})
+}
 
 func TestProcesses(t *testing.T) { laketest.Processes(t, open, reopen) }
 

@@ -1,0 +1,54 @@
+package s3
+
+import (
+	"testing"
+	"time"
+
+	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/lake/laketest"
+)
+
+// faulty opens an empty place twice: through a proxy that lets a share of requests go wrong, and past it.
+func faulty(t testing.TB, seed uint64, share float64) (used, seen *Bucket, p *proxy) {
+	endpoint := server(t)
+	bucket := newBucket(t, endpoint)
+	p = newProxy(t, endpoint, nil)
+	o := impatient(urlOf(bucket+"/lake", p.URL))
+	o.Timeout = 250 * time.Millisecond
+	used, seen = opened(t, o), opened(t, impatient(urlOf(bucket+"/lake", endpoint)))
+	used.largest, used.partSize = 300_000, 5<<20
+	p.change(byChance(seed, share))
+	return used, seen, p
+}
+
+func TestFaults(t *testing.T) {
+	for seed, share := range []float64{0.3, 0.6} {
+		used, seen, p := faulty(t, uint64(seed), share)
+		laketest.Faults(t, uint64(seed), used, seen, p.settle)
+	}
+}
+
+func TestWriterThroughFaults(t *testing.T) {
+	laketest.WriterOn(t, func(t testing.TB) (pinflow.Objects, pinflow.Objects) {
+		used, seen, _ := faulty(t, 1, 0.15)
+		return used, seen
+	})
+}
+
+func TestSealer(t *testing.T) { laketest.Sealer(t, open) }
+
+func TestSealerThroughFaults(t *testing.T) {
+	laketest.Sealer(t, func(t testing.TB) pinflow.Objects {
+		used, _, _ := faulty(t, 2, 0.15)
+		return used
+	})
+}
+
+func TestDerived(t *testing.T) { laketest.Derived(t, open) }
+
+func TestDerivedThroughFaults(t *testing.T) {
+	laketest.Derived(t, func(t testing.TB) pinflow.Objects {
+		used, _, _ := faulty(t, 3, 0.25)
+		return used
+	})
+}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -216,4 +217,27 @@ func expiresOf(text string) string {
 	_, after, _ := strings.Cut(text, `"expires": "`)
 	value, _, _ := strings.Cut(after, `"`)
 	return value
+}
+
+// TestKeysThatRootMakes belong to whom the data belong, whose Pinflow has to read them.
+func TestKeysThatRootMakes(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give files away")
+	}
+	const owner = 4242
+	dir := t.TempDir()
+	path := filepath.Join(dir, FileName)
+	if err := os.Chown(dir, owner, owner); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		create(t, path, "a", Read, time.Time{})
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if of := info.Sys().(*syscall.Stat_t); of.Uid != owner || of.Gid != owner || info.Mode() != 0o600 {
+			t.Errorf("it belongs to %d:%d, %v", of.Uid, of.Gid, info.Mode())
+		}
+	}
 }

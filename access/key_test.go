@@ -69,6 +69,9 @@ func TestScopes(t *testing.T) {
 			}
 		}
 	}
+	if Read.Has(Read|SQL) || !All.Has(Read|SQL) {
+		t.Error("some of several scopes are not all of them")
+	}
 	for _, wrong := range []string{"", "write", "read,", "read,root", "READ"} {
 		if _, err := ParseScope(strings.Split(wrong, ",")...); err == nil {
 			t.Errorf("%q is taken", wrong)

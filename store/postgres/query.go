@@ -18,7 +18,7 @@ func (s *Store) Query(ctx context.Context, q pinflow.Query) (*pinflow.Result, er
 	result, err := s.gate.Query(ctx, q, func(ctx context.Context, on string) (*pinflow.Result, error) {
 		var result *pinflow.Result
 		err := s.retry(ctx, func() (err error) { result, err = s.read(ctx, q); return err })
-		return result, failedQuery("query", on, err)
+		return result, s.failedQuery("query", on, err)
 	})
 	s.metrics.queried(err, time.Since(start))
 	return result, err
@@ -87,13 +87,17 @@ type question struct {
 func (a *question) ofView() bool { return !a.sql && !a.where && !a.views[0].recentOnly() }
 
 // failedQuery is failed for what a user wrote: what DuckDB refuses in it is the user's to put right.
-func failedQuery(op, on string, err error) error {
+func (s *Store) failedQuery(op, on string, err error) error {
 	var theirs *duckdb.Error
-	if !errors.As(err, &theirs) || pinflow.KindOf(err) != pinflow.Internal {
+	var e *pinflow.Error
+	if code(err) == "42501" {
+		user := s.readers.Config().ConnConfig.User
+		return invalid(op, on, "As the store's owner: GRANT <pipeline>"+readerSuffix+" TO "+quote(user)+". The role's rights are those of every reader.", err)
+	}
+	if !errors.As(err, &theirs) || errors.As(err, &e) {
 		return failed(op, on, err)
 	}
 	failure := duck.Failure(op, on, err)
-	var e *pinflow.Error
 	if errors.As(failure, &e) && e.Kind == pinflow.Internal && theirs.Type != duckdb.ErrorTypeFatal && theirs.Type != duckdb.ErrorTypeInternal {
 		e.Kind = pinflow.Invalid
 	}

@@ -82,13 +82,15 @@ func meaningOf(err error) meaning {
 	switch code := answer.ErrorCode(); {
 	case code == codeNoObject:
 		return meaning{kind: pinflow.NotFound, atOpen: pinflow.NotFound}
+	case code == "NotFound": // the SDK's word for a 404 that does not say of what
+		return meaning{kind: pinflow.Unavailable, atOpen: pinflow.Unavailable, why: errors.New("an answer that is not S3's (HTTP 404)"), hint: hintHost}
 	case code == "NoSuchBucket":
 		m.kind, m.atOpen, m.hint = pinflow.Unavailable, pinflow.NotFound, "Make the bucket, or name another one; Pinflow makes none."
 	case code == "EntityTooLarge":
 		m.kind = pinflow.TooLarge
 	case code == "KeyTooLongError" || code == "InvalidURI" || code == "InvalidObjectName":
 		m.kind = pinflow.Invalid
-	case code == "InvalidAccessKeyId" || code == "SignatureDoesNotMatch" || code == "InvalidToken" || code == "ExpiredToken" || code == "TokenRefreshRequired":
+	case code == "InvalidAccessKeyId" || code == "SignatureDoesNotMatch" || code == "InvalidToken" || code == "ExpiredToken" || code == "TokenRefreshRequired" || code == "XAdminUserNotFound":
 		m.kind, m.hint = pinflow.Unavailable, hintKeys
 	case code == "RequestTimeTooSkewed":
 		m.kind, m.hint = pinflow.Unavailable, "Set this machine's clock."

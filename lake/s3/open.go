@@ -67,7 +67,9 @@ func Open(ctx context.Context, o Options) (*Bucket, error) {
 	if err != nil {
 		return nil, &pinflow.Error{Op: "open lake", On: p.name(), Kind: pinflow.Invalid, Err: err, Hint: "Give region=, and a profile that ~/.aws/config has."}
 	}
-	if err := haveCredentials(ctx, c); err != nil {
+	if err := haveCredentials(ctx, c); ctx.Err() != nil {
+		return nil, p.refusal(ctx, "", ctx.Err())
+	} else if err != nil {
 		return nil, &pinflow.Error{Op: "open lake", On: p.name(), Kind: pinflow.Invalid, Err: err,
 			Hint: "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or keep them in ~/.aws/credentials, or give the machine a role."}
 	}
@@ -86,9 +88,6 @@ func haveCredentials(ctx context.Context, c aws.Config) error {
 		return errors.New("there are no credentials")
 	}
 	if _, err := c.Credentials.Retrieve(ctx); err != nil {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
 		return errors.New("no credentials are found: " + rootOf(err).Error())
 	}
 	return nil

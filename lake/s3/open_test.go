@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"encoding/pem"
 	"fmt"
 	"net"
 	"net/http"
@@ -11,8 +12,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"encoding/pem"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/pinflow/pinflow"
@@ -98,7 +97,7 @@ func TestOpenRefuses(t *testing.T) {
 	}{
 		{"no bucket", nil, urlOf("nobody-made-this-bucket", endpoint), pinflow.NotFound, "NoSuchBucket", "Make the bucket"},
 		{"wrong secret", set("AWS_SECRET_ACCESS_KEY", "wrong"), good.URL, pinflow.Invalid, "SignatureDoesNotMatch", "Check the credentials"},
-		{"unknown key", set("AWS_ACCESS_KEY_ID", "nobody"), good.URL, pinflow.Invalid, "InvalidAccessKeyId", "Check the credentials"},
+		{"unknown key", set("AWS_ACCESS_KEY_ID", "nobody"), good.URL, pinflow.Invalid, "No user exists with the provided access key ID", "Check the credentials"},
 		{"no credentials", func(t *testing.T) { t.Setenv("AWS_ACCESS_KEY_ID", ""); t.Setenv("AWS_SECRET_ACCESS_KEY", "") }, good.URL, pinflow.Invalid, "no credentials are found", "AWS_ACCESS_KEY_ID"},
 		{"no profile", nil, good.URL + "&profile=nobody", pinflow.Invalid, "nobody", "profile"},
 		{"no region", set("AWS_REGION", ""), "s3://" + bucket, pinflow.Invalid, "no region", "region="},

@@ -29,7 +29,7 @@ func (m *Mux) showSignIn(w http.ResponseWriter, r *http.Request, no *denial) {
 		to = local(r.PostForm.Get("to"))
 	}
 	// Who follows a link from another site comes without the cookie. Sent here once more by this site, the browser has it with it.
-	if site := r.Header.Get("Sec-Fetch-Site"); no.reason == "missing" && (site == "cross-site" || site == "same-site") {
+	if site := r.Header.Get("Sec-Fetch-Site"); site == "cross-site" || site == "same-site" {
 		name, status = "page/again.html", http.StatusOK
 		w.Header().Del("WWW-Authenticate")
 	}

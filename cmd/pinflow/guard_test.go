@@ -24,8 +24,8 @@ import (
 	"github.com/pinflow/pinflow/problem"
 )
 
-// takes is what each route takes: nothing, any key, or a key with a scope. Whoever adds a route adds a line.
-var takes = map[string]string{
+// routeTakes is what each route takes: nothing, any key, or a key with a scope. Whoever adds a route adds a line.
+var routeTakes = map[string]string{
 	"/": "key", "POST /session": "nothing", "DELETE /session": "nothing", "GET /healthz": "nothing", "GET /readyz": "nothing",
 	"GET /openapi.json": "key", "GET /docs": "key", "GET /docs/{$}": "key", "GET /docs/docs.css": "key", "GET /docs/docs.js": "key",
 	"/pin": "post", "/pin/{$}": "post", "/topics/{topic}": "post",
@@ -131,12 +131,12 @@ func TestEveryRouteTakesAKey(t *testing.T) {
 	d := openDoors(t)
 	routes := d.guard.Routes()
 	for _, r := range routes {
-		if want, ok := takes[r.Pattern]; !ok || r.Takes != want {
+		if want, ok := routeTakes[r.Pattern]; !ok || r.Takes != want {
 			t.Errorf("%q takes %q; the table says %q (%v)", r.Pattern, r.Takes, want, ok)
 		}
 	}
-	if len(routes) != len(takes) {
-		t.Errorf("there are %d routes, %d in the table", len(routes), len(takes))
+	if len(routes) != len(routeTakes) {
+		t.Errorf("there are %d routes, %d in the table", len(routes), len(routeTakes))
 	}
 	for _, r := range routes {
 		for name, header := range d.bad {
@@ -196,7 +196,7 @@ func TestTheDocumentTellsWhatOperationsTake(t *testing.T) {
 			case "/api/models/{name}/{key}":
 				pattern = "GET /api/models/{name}/{key...}"
 			}
-			want, known := takes[pattern]
+			want, known := routeTakes[pattern]
 			documented[pattern] = known
 			switch {
 			case !known:
@@ -209,7 +209,7 @@ func TestTheDocumentTellsWhatOperationsTake(t *testing.T) {
 			}
 		}
 	}
-	for pattern, scope := range takes {
+	for pattern, scope := range routeTakes {
 		if _, err := access.ParseScope(scope); err == nil && !documented[pattern] && !slices.Contains([]string{"/pin", "GET /{$}", "GET /page/{file}"}, pattern) {
 			t.Errorf("%s is not in the document", pattern)
 		}
@@ -291,7 +291,7 @@ func TestRoutesOfOtherRoles(t *testing.T) {
 		return &pinflow.Error{Op: "ask", On: "kafka.internal:9092", Kind: pinflow.Unavailable, Hint: "See whether kafka.internal runs."}
 	})
 	for _, r := range g.Routes() {
-		if r.Takes != takes[r.Pattern] {
+		if r.Takes != routeTakes[r.Pattern] {
 			t.Errorf("%s takes %q", r.Pattern, r.Takes)
 		}
 	}

@@ -42,7 +42,6 @@ import (
 	"runtime/debug"
 	"strconv"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
@@ -58,9 +57,18 @@ const DefaultRetentionBytes = 512 << 20
 // Options say where the log lies and where clients connect. Dir and Listen are required.
 type Options struct {
 	Dir    string           // made if missing; whoever opens it holds the lock on it
-	Listen string           // host:port on a loopback address; port 0 is any free one
+	Listen string           // host:port, on a loopback address unless there are users; port 0 is any free one
 	Clock  func() time.Time // gives the append time; time.Now if nil
 	Log    *slog.Logger     // nil for none
+
+	// UsersFile holds who may log in by SASL, a line name:password each, or name:hash as Hash makes it; it is read again when it has changed.
+	// If it is set, everybody who comes by Listen must; this machine's own processes come by Local without.
+	UsersFile string
+	// CertFile and KeyFile (PEM) are the broker's certificate and its key, for TLS on Listen. Without, users log in by SCRAM only, as
+	// PLAIN would tell everybody on the way the password. They are read again for each client.
+	CertFile, KeyFile string
+	// Advertise is the host, or host:port, by which clients reach Listen; by default Listen's own, which must then be no wildcard.
+	Advertise string
 
 	// RetentionBytes is the size of log that Trim keeps; DefaultRetentionBytes if 0.
 	RetentionBytes int64
@@ -98,26 +106,42 @@ func (o Options) withDefaults() Options {
 type Broker struct {
 	o       Options
 	cluster *kfake.Cluster
-	addr    string
+	gate    *gate  // nil if nobody needs to log in
+	addr    string // that clients are told
+	local   string
 	trim    sync.Mutex
 	close   sync.Once
 	closed  error // what Close said
 }
 
 // Open starts the broker on the log in Dir, whatever state a crash has left it in. Invalid if Listen is no
-// loopback address, Exists if another process listens there.
+// loopback address and there are no users, Exists if another process listens there.
 func Open(ctx context.Context, o Options) (*Broker, error) {
 	o = o.withDefaults()
-	ln, err := listen(ctx, o.Listen)
+	ln, gate, err := o.listen(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+	b, err := start(ctx, o, ln)
+	if err != nil {
 		ln.Close()
+		if gate != nil {
+			gate.close()
+		}
+		return nil, err
+	}
+	if b.gate = gate; gate != nil {
+		go gate.serve()
+	}
+	return b, nil
+}
+
+// start starts the broker.
+func start(ctx context.Context, o Options, ln *listener) (*Broker, error) {
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, opening(o.Dir, err)
 	}
 	if err := inspect(o.Dir); err != nil {
-		ln.Close()
 		return nil, opening(o.Dir, err)
 	}
 	cluster, err := kfake.NewCluster(
@@ -137,10 +161,9 @@ func Open(ctx context.Context, o Options) (*Broker, error) {
 		}),
 	)
 	if err != nil {
-		ln.Close()
 		return nil, opening(o.Dir, err)
 	}
-	b := &Broker{o: o, cluster: cluster, addr: ln.Addr().String()}
+	b := &Broker{o: o, cluster: cluster, addr: ln.Addr().String(), local: ln.Listener.Addr().String()}
 	b.control(ln)
 	// What was read to find the end of the log is not needed any more.
 	debug.FreeOSMemory()
@@ -164,38 +187,27 @@ func opening(dir string, err error) error {
 // Addr returns the host:port that clients connect to.
 func (b *Broker) Addr() string { return b.addr }
 
+// Local returns a host:port on loopback where this machine's processes need not log in. It is Addr unless there are users.
+func (b *Broker) Local() string { return b.local }
+
+// Dial connects to the broker by Local, whichever of its addresses is given: it is for clients that the broker tells Addr.
+func (b *Broker) Dial(ctx context.Context, network, _ string) (net.Conn, error) {
+	return (&net.Dialer{}).DialContext(ctx, network, b.local)
+}
+
 // Close stops the broker: connections end, and all that a quick start needs is written. All that was
 // acknowledged is on disk anyway.
 func (b *Broker) Close() error {
 	b.close.Do(func() {
+		if b.gate != nil {
+			b.gate.close()
+		}
 		b.cluster.Close()
 		if err := os.WriteFile(filepath.Join(b.o.Dir, closedMark), nil, 0o600); err != nil {
 			b.closed = &pinflow.Error{Op: "close embedded journal", On: b.o.Dir, Kind: pinflow.Internal, Err: err}
 		}
 	})
 	return b.closed
-}
-
-func listen(ctx context.Context, address string) (*listener, error) {
-	const op = "listen for Kafka clients on"
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, &pinflow.Error{Op: op, On: address, Kind: pinflow.Invalid, Err: err, Hint: "Give --kafka-listen host:port, such as 127.0.0.1:9092."}
-	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return nil, &pinflow.Error{Op: op, On: address, Kind: pinflow.Invalid, Err: fmt.Errorf("it is not a loopback address"),
-			Hint: "The embedded broker asks nobody for a password: it listens on loopback only. For clients on other machines use a Kafka cluster."}
-	}
-	var lc net.ListenConfig
-	ln, err := lc.Listen(ctx, "tcp", address)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, &pinflow.Error{Op: op, On: address, Kind: pinflow.Exists, Err: fmt.Errorf("another process listens there"),
-			Hint: "Stop it, or choose another port with --kafka-listen."}
-	}
-	if err != nil {
-		return nil, &pinflow.Error{Op: op, On: address, Kind: pinflow.Unavailable, Err: err, Hint: "Choose another address with --kafka-listen."}
-	}
-	return newListener(ln), nil
 }
 
 // versions are what the broker says it speaks: all that kfake does but what Kafka's tools cannot read of it, and clients' metrics.

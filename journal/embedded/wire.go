@@ -6,45 +6,90 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // listener hands out connections that present stored batches as ones of append time. It accepts none before
-// it is open, which is when the broker is ready to refuse what is to be refused.
+// it is open, which is when the broker is ready to refuse what is to be refused. Beside those of its own come
+// clients that have logged in elsewhere.
 type listener struct {
 	net.Listener
-	opened chan struct{}
-	closed chan struct{}
-	once   sync.Once
-	gone   atomic.Int64 // connections that have ended
+	addr    net.Addr // that clients are told
+	opened  chan struct{}
+	closed  chan struct{}
+	once    sync.Once
+	clients chan net.Conn
+	gone    atomic.Int64 // connections that have ended
 }
 
 func newListener(ln net.Listener) *listener {
-	return &listener{Listener: ln, opened: make(chan struct{}), closed: make(chan struct{})}
+	return &listener{Listener: ln, addr: ln.Addr(), opened: make(chan struct{}), closed: make(chan struct{}), clients: make(chan net.Conn)}
 }
 
-func (l *listener) open() { close(l.opened) }
+// open lets clients in.
+func (l *listener) open() {
+	close(l.opened)
+	go l.pump()
+}
+
+// pump accepts clients until the listener is closed. While too many files are open none can be; that passes.
+func (l *listener) pump() {
+	again := time.NewTicker(refusalDelay)
+	defer again.Stop()
+	for {
+		c, err := l.Listener.Accept()
+		if err == nil && l.admit(c) {
+			continue
+		}
+		if err == nil {
+			c.Close()
+		}
+		select {
+		case <-again.C:
+		case <-l.closed:
+			return
+		}
+	}
+}
+
+// admit hands a client to the broker; false if the listener is closed.
+func (l *listener) admit(c net.Conn) bool {
+	select {
+	case l.clients <- c:
+		return true
+	case <-l.closed:
+		return false
+	}
+}
 
 // Accept waits for a client.
 func (l *listener) Accept() (net.Conn, error) {
 	select {
-	case <-l.opened:
+	case c := <-l.clients:
+		return &conn{Conn: c, gone: &l.gone, fetches: make(map[int32]int16)}, nil
 	case <-l.closed:
 		return nil, net.ErrClosed
 	}
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return &conn{Conn: c, gone: &l.gone, fetches: make(map[int32]int16)}, nil
 }
+
+// Addr is the address that clients are told.
+func (l *listener) Addr() net.Addr { return l.addr }
 
 // Close ends Accept.
 func (l *listener) Close() error {
 	l.once.Do(func() { close(l.closed) })
 	return l.Listener.Close()
 }
+
+// address is one that is told, whatever it is that is listened on.
+type address string
+
+// Network says how it is reached.
+func (address) Network() string { return "tcp" }
+
+func (a address) String() string { return string(a) }
 
 // conn follows the requests that a client sends, to know its fetches' answers. The broker writes each answer
 // in one piece and answers a connection's requests one by one, so few are open at a time.

@@ -59,7 +59,7 @@ func testTakeover(t *T) {
 		t.must(m.cmd.Process.Signal(os.Interrupt))
 	}
 	c.within(takeoverWithin, "all have left", func() bool { return paused.hasLeft() && third.hasLeft() && last.hasLeft() })
-	t.Logf("%d times one that was away took what another had taken", c.fenced)
+	t.Logf("%d times somebody took what another had taken", c.fenced)
 }
 
 // keepAppending appends to all partitions until ctx ends, and notes where they end.

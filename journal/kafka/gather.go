@@ -23,6 +23,9 @@ func (s *subscription) gather(g *gathered, fetches kgo.Fetches) {
 			s.refused(p.Topic, p.Err)
 			return
 		}
+		if s.isMoved(tp) {
+			return
+		}
 		run := g.run(tp)
 		run.End = p.HighWatermark
 		have := len(run.Records)
@@ -38,6 +41,13 @@ func (s *subscription) gather(g *gathered, fetches kgo.Fetches) {
 			s.stop(run.TopicPartition)
 		}
 	})
+}
+
+// isMoved tells whether what was fetched of a partition is from before it was given anew.
+func (s *subscription) isMoved(tp pinflow.TopicPartition) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.moved[tp]
 }
 
 // run returns the partition's run.

@@ -16,13 +16,14 @@ import (
 
 	"github.com/pinflow/pinflow"
 	"github.com/pinflow/pinflow/internal/realtest"
+	"github.com/pinflow/pinflow/journal/journaltest"
 	"github.com/pinflow/pinflow/journal/kafka"
 )
 
 // secured is a Kafka of this test's own that asks who is there.
 type secured struct {
 	open, tls, mutual, sasl, saslTLS string // listeners: who comes by the first or without a login by tls may do all
-	ca                               *authority
+	ca                               *journaltest.Authority
 }
 
 const hush = "s3cr3t-öß"
@@ -32,8 +33,8 @@ func startSecured(t *testing.T) secured {
 	script := realtest.Service(t, "kafka.sh", "install")
 	dir := t.TempDir()
 	ports := freePorts(t, 6)
-	s := secured{open: ports[0], tls: ports[1], mutual: ports[2], sasl: ports[3], saslTLS: ports[4], ca: newAuthority(t, "kafka CA")}
-	keyStore, _ := s.ca.issue("kafka.example", net.IPv4(127, 0, 0, 1))
+	s := secured{open: ports[0], tls: ports[1], mutual: ports[2], sasl: ports[3], saslTLS: ports[4], ca: journaltest.NewAuthority(t, "kafka CA")}
+	keyStore, _ := s.ca.Issue("kafka.example", net.IPv4(127, 0, 0, 1))
 	listeners := fmt.Sprintf("OPEN://%s,TLS://%s,MUTUAL://%s,LOGIN://%s,SAFE://%s", s.open, s.tls, s.mutual, s.sasl, s.saslTLS)
 	properties := []string{
 		"process.roles=broker,controller", "node.id=1", "controller.quorum.bootstrap.servers=" + ports[5],
@@ -42,7 +43,7 @@ func startSecured(t *testing.T) secured {
 		"controller.listener.names=CONTROLLER", "inter.broker.listener.name=OPEN", "log.dirs=" + filepath.Join(dir, "logs"),
 		"offsets.topic.num.partitions=1", "offsets.topic.replication.factor=1", "transaction.state.log.num.partitions=1", "transaction.state.log.replication.factor=1",
 		"transaction.state.log.min.isr=1", "group.initial.rebalance.delay.ms=0",
-		"ssl.keystore.type=PEM", "ssl.keystore.location=" + keyStore, "ssl.truststore.type=PEM", "ssl.truststore.location=" + s.ca.file,
+		"ssl.keystore.type=PEM", "ssl.keystore.location=" + keyStore, "ssl.truststore.type=PEM", "ssl.truststore.location=" + s.ca.File,
 		"listener.name.mutual.ssl.client.auth=required",
 		"sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512", "listener.name.login.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256",
 		"authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer", "super.users=User:ANONYMOUS;User:CN=boss;User:boss",
@@ -119,13 +120,13 @@ func freePorts(t *testing.T, n int) (addresses []string) {
 // TestSecured logs in to Kafka in every way that there is, and is told in one line what is wrong with all others.
 func TestSecured(t *testing.T) {
 	s := startSecured(t)
-	stranger := newAuthority(t, "stranger")
-	cert, key := s.ca.issue("boss")
-	strangerCert, strangerKey := stranger.issue("boss")
+	stranger := journaltest.NewAuthority(t, "stranger")
+	cert, key := s.ca.Issue("boss")
+	strangerCert, strangerKey := stranger.Issue("boss")
 	user := func(mechanism, user, password string) kafka.Security {
 		return kafka.Security{Mechanism: mechanism, User: user, Password: kafka.Password(password)}
 	}
-	safe := func(o kafka.Security) kafka.Security { o.TLS, o.CAFile = true, s.ca.file; return o }
+	safe := func(o kafka.Security) kafka.Security { o.TLS, o.CAFile = true, s.ca.File; return o }
 	for _, c := range []struct {
 		name, address string
 		security      kafka.Security
@@ -133,8 +134,8 @@ func TestSecured(t *testing.T) {
 		want          string // of the error; "" if it works
 	}{
 		{"open", s.open, kafka.Security{}, 0, ""},
-		{"TLS", s.tls, kafka.Security{TLS: true, CAFile: s.ca.file}, 0, ""},
-		{"client certificate", s.mutual, kafka.Security{TLS: true, CAFile: s.ca.file, CertFile: cert, KeyFile: key}, 0, ""},
+		{"TLS", s.tls, kafka.Security{TLS: true, CAFile: s.ca.File}, 0, ""},
+		{"client certificate", s.mutual, kafka.Security{TLS: true, CAFile: s.ca.File, CertFile: cert, KeyFile: key}, 0, ""},
 		{"plain", s.sasl, user(kafka.Plain, "boss", hush), 0, ""},
 		{"plain in TLS", s.saslTLS, safe(user(kafka.Plain, "boss", hush)), 0, ""},
 		{"scram-256", s.sasl, user(kafka.ScramSHA256, "boss", hush), 0, ""},
@@ -144,10 +145,10 @@ func TestSecured(t *testing.T) {
 		{"none where there is TLS", s.tls, kafka.Security{}, pinflow.Invalid, "Add tls=true"},
 		{"none where there are TLS and a login", s.saslTLS, user(kafka.ScramSHA256, "boss", hush), pinflow.Invalid, "Add tls=true"},
 		{"unknown CA", s.tls, kafka.Security{TLS: true}, pinflow.Invalid, "ca=/path"},
-		{"another CA", s.tls, kafka.Security{TLS: true, CAFile: stranger.file}, pinflow.Invalid, "unknown authority"},
-		{"another name", strings.Replace(s.tls, "127.0.0.1", "localhost", 1), kafka.Security{TLS: true, CAFile: s.ca.file}, pinflow.Invalid, "not localhost"},
+		{"another CA", s.tls, kafka.Security{TLS: true, CAFile: stranger.File}, pinflow.Invalid, "unknown authority"},
+		{"another name", strings.Replace(s.tls, "127.0.0.1", "localhost", 1), kafka.Security{TLS: true, CAFile: s.ca.File}, pinflow.Invalid, "not localhost"},
 		{"no client certificate", s.mutual, safe(kafka.Security{}), pinflow.Invalid, "cert=/path"},
-		{"stranger's certificate", s.mutual, kafka.Security{TLS: true, CAFile: s.ca.file, CertFile: strangerCert, KeyFile: strangerKey}, pinflow.Invalid, "cert=/path"},
+		{"stranger's certificate", s.mutual, kafka.Security{TLS: true, CAFile: s.ca.File, CertFile: strangerCert, KeyFile: strangerKey}, pinflow.Invalid, "cert=/path"},
 		{"wrong password, plain", s.sasl, user(kafka.Plain, "boss", "wrong"), pinflow.Invalid, `does not let the user "boss" in`},
 		{"wrong password, scram", s.saslTLS, safe(user(kafka.ScramSHA512, "boss", "wrong")), pinflow.Invalid, `does not let the user "boss" in`},
 		{"unknown user", s.sasl, user(kafka.ScramSHA256, "nobody", hush), pinflow.Invalid, `does not let the user "nobody" in`},

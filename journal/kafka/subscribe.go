@@ -25,6 +25,7 @@ func (j *Journal) Subscribe(_ context.Context, group string, topics []string, a 
 		return nil, invalid("subscribe", group, fmt.Errorf("a group and at least one topic are needed"), "")
 	}
 	s := &subscription{journal: j, group: group, assignee: a, mostBytes: j.o.FetchBytes, owned: make(map[pinflow.TopicPartition]int64),
+		moved:   make(map[pinflow.TopicPartition]bool),
 		stopped: make(map[pinflow.TopicPartition]bool)}
 	s.ended, s.end = context.WithCancelCause(context.Background())
 	cl, err := kgo.NewClient(append(j.clientOptions(),
@@ -62,7 +63,9 @@ type subscription struct {
 	mostBytes int // of the records that one Poll returns
 
 	mu      sync.Mutex
+	member  string                           // as which it has what it owns
 	owned   map[pinflow.TopicPartition]int64 // where reading starts
+	moved   map[pinflow.TopicPartition]bool  // is to be read from there, and nothing that was fetched before counts
 	stopped map[pinflow.TopicPartition]bool  // had an error and was not sought since
 
 	ended context.Context // done, with the cause, when an assignment has failed
@@ -75,12 +78,18 @@ type subscription struct {
 // and while a caller holds what Poll returned it waits.
 func (s *subscription) assigned(ctx context.Context, _ *kgo.Client, partitions map[string][]int32) {
 	list := flat(partitions)
+	kept := s.keptAsAnother()
+	s.loseAll(ctx, kept)
+	list = append(list, kept...)
 	if len(list) == 0 || s.err() != nil {
 		return
 	}
 	starts, err := s.assignee.Assigned(ctx, list)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for _, tp := range kept {
+		s.moved[tp] = true
+	}
 	for _, tp := range list {
 		start, ok := starts[tp]
 		if err == nil && (!ok || start < 0) {
@@ -91,6 +100,19 @@ func (s *subscription) assigned(ctx context.Context, _ *kgo.Client, partitions m
 	if err != nil {
 		s.end(err)
 	}
+}
+
+// keptAsAnother returns the partitions that the client has kept although the group had given it up, and it has joined anew: others may have had
+// them meanwhile.
+func (s *subscription) keptAsAnother() []pinflow.TopicPartition {
+	id, _ := s.cl.GroupMetadata()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was := s.member
+	if s.member = id; was == "" || was == id {
+		return nil
+	}
+	return slices.SortedFunc(maps.Keys(s.owned), pinflow.TopicPartition.Compare)
 }
 
 // starts gives the client what assigned has learnt, in place of what the group committed.
@@ -126,7 +148,10 @@ func (s *subscription) revoked(ctx context.Context, _ *kgo.Client, partitions ma
 
 // lost is revoked for partitions that are another member's by now: nothing of them is to be flushed, and the group is told nothing.
 func (s *subscription) lost(ctx context.Context, _ *kgo.Client, partitions map[string][]int32) {
-	list := s.taken(partitions)
+	s.loseAll(ctx, s.taken(partitions))
+}
+
+func (s *subscription) loseAll(ctx context.Context, list []pinflow.TopicPartition) {
 	if len(list) == 0 {
 		return
 	}
@@ -158,6 +183,7 @@ func (s *subscription) forget(list []pinflow.TopicPartition) {
 	defer s.mu.Unlock()
 	for _, tp := range list {
 		delete(s.owned, tp)
+		delete(s.moved, tp)
 		if s.stopped[tp] {
 			delete(s.stopped, tp)
 			s.cl.ResumeFetchPartitions(map[string][]int32{tp.Topic: {tp.Partition}})
@@ -195,6 +221,7 @@ func (s *subscription) Poll(ctx context.Context, maxRecords int) ([]pinflow.Run,
 	defer context.AfterFunc(s.ended, cancel)()
 	var g gathered
 	for g.records == 0 && !g.failed {
+		s.move()
 		fetches := s.cl.PollRecords(polling, maxRecords)
 		if err := s.err(); err != nil {
 			return nil, failureOr(err, s.group)
@@ -219,6 +246,20 @@ func (s *subscription) Poll(ctx context.Context, maxRecords int) ([]pinflow.Run,
 		s.gather(&g, s.cl.PollRecords(more, maxRecords-g.records))
 	}
 	return g.runs, nil
+}
+
+// move makes the client read partitions from where they start.
+func (s *subscription) move() {
+	s.mu.Lock()
+	moved := make(map[pinflow.TopicPartition]int64, len(s.moved))
+	for tp := range s.moved {
+		moved[tp] = s.owned[tp]
+	}
+	clear(s.moved)
+	s.mu.Unlock()
+	for tp, start := range moved {
+		s.Seek(tp, start)
+	}
 }
 
 // failureOr leaves an assignee's own Error as it is.

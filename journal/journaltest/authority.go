@@ -1,4 +1,4 @@
-package kafka_test
+package journaltest
 
 import (
 	"crypto/ecdsa"
@@ -15,17 +15,19 @@ import (
 	"time"
 )
 
-// authority signs certificates, each a file of the key and the chain.
-type authority struct {
+// Authority signs certificates, for brokers and clients that are asked who they are.
+type Authority struct {
+	File string // its own certificate, PEM
+
 	t    testing.TB
 	dir  string
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
-	file string // its own certificate
 }
 
-func newAuthority(t testing.TB, name string) *authority {
-	a := &authority{t: t, dir: t.TempDir()}
+// NewAuthority makes one, in a folder of the test's.
+func NewAuthority(t testing.TB, name string) *Authority {
+	a := &Authority{t: t, dir: t.TempDir()}
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
 	a.key = a.newKey()
@@ -36,12 +38,13 @@ func newAuthority(t testing.TB, name string) *authority {
 	if a.cert, err = x509.ParseCertificate(der); err != nil {
 		t.Fatal(err)
 	}
-	a.file = a.write("ca.pem", &pem.Block{Type: "CERTIFICATE", Bytes: der})
+	a.File = a.write("ca.pem", &pem.Block{Type: "CERTIFICATE", Bytes: der})
 	return a
 }
 
-// issue makes a certificate for a name, as client and as server, and returns the files of both it and its key.
-func (a *authority) issue(name string, ips ...net.IP) (cert, key string) {
+// Issue makes a certificate for a name and addresses, as client and as server. It returns a file of the certificate with its key before
+// it, and one of the key alone, both PEM.
+func (a *Authority) Issue(name string, ips ...net.IP) (cert, key string) {
 	a.t.Helper()
 	template := &x509.Certificate{SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour),
 		DNSNames: []string{name}, IPAddresses: ips, KeyUsage: x509.KeyUsageDigitalSignature,
@@ -59,7 +62,7 @@ func (a *authority) issue(name string, ips ...net.IP) (cert, key string) {
 	return a.write(name+".pem", both...), a.write(name+".key", both[0])
 }
 
-func (a *authority) newKey() *ecdsa.PrivateKey {
+func (a *Authority) newKey() *ecdsa.PrivateKey {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		a.t.Fatal(err)
@@ -67,7 +70,7 @@ func (a *authority) newKey() *ecdsa.PrivateKey {
 	return key
 }
 
-func (a *authority) write(name string, blocks ...*pem.Block) string {
+func (a *Authority) write(name string, blocks ...*pem.Block) string {
 	path := filepath.Join(a.dir, name)
 	var text []byte
 	for _, b := range blocks {

@@ -78,12 +78,18 @@ func securityOf(p config.JournalPlace, places config.Places) kafka.Security {
 
 // openLake opens the place of the lake's objects.
 func openLake(ctx context.Context, s *config.Settings, log *slog.Logger, metrics prometheus.Registerer, c *closers) (pinflow.Objects, error) {
+	return openLakeWith(ctx, s, s3.Options{Log: log, Metrics: metrics}, c)
+}
+
+// openLakeWith opens a folder, or a bucket with options.
+func openLakeWith(ctx context.Context, s *config.Settings, o s3.Options, c *closers) (pinflow.Objects, error) {
 	_, bucket, err := config.ParseLake(s.LakeURL())
 	if err != nil {
 		return nil, err
 	}
 	if bucket != nil {
-		b, err := s3.Open(ctx, s3.Options{URL: s.LakeURL(), Log: log, Metrics: metrics})
+		o.URL = s.LakeURL()
+		b, err := s3.Open(ctx, o)
 		if err != nil {
 			return nil, err
 		}

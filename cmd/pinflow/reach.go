@@ -10,7 +10,6 @@ import (
 	"github.com/pinflow/pinflow"
 	"github.com/pinflow/pinflow/config"
 	"github.com/pinflow/pinflow/internal/datalock"
-	"github.com/pinflow/pinflow/lake"
 	"github.com/pinflow/pinflow/problem"
 	"github.com/pinflow/pinflow/web"
 	"github.com/pinflow/pinflow/web/client"
@@ -52,16 +51,12 @@ func (r *reader) atRest(ctx context.Context, t terminal, c *closers) (client.Cli
 		return client.Client{}, err
 	}
 	settings := &config.Settings{Places: r.Places, Limits: config.Limits{DuckDBMemory: r.DuckDBMemory}}
-	objects, err := openLake(ctx, settings, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), c)
+	parts := &readParts{settings: settings, cache: filepath.Join(dir, "scratch", "cache"), closers: c}
+	objects, err := parts.folder(ctx)
 	if err != nil {
 		return client.Client{}, err
 	}
-	// Only files that are named are read, whatever the log period.
-	parts, err := lake.NewDerived(lake.DerivedOptions{Objects: objects, PeriodLength: pinflow.DefaultPeriodLength, CacheDir: filepath.Join(dir, "scratch", "cache"), CacheBytes: cacheBytes})
-	if err != nil {
-		return client.Client{}, err
-	}
-	_, store, err := openStore(ctx, settings, dir, objects, parts.Stage, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), c)
+	_, store, err := openStore(ctx, settings, dir, objects, parts.stage, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), c)
 	if err != nil {
 		return client.Client{}, err
 	}

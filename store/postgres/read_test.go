@@ -47,7 +47,9 @@ func words(partition, from, to int) (rows [][]any) {
 	return rows
 }
 
-func partition(n int32) pinflow.TopicPartition { return pinflow.TopicPartition{Topic: topic, Partition: n} }
+func partition(n int32) pinflow.TopicPartition {
+	return pinflow.TopicPartition{Topic: topic, Partition: n}
+}
 
 // commitWords counts two partitions up to an offset.
 func commitWords(t testing.TB, s pinflow.LiveStore, generation string, from, to int) {

@@ -10,8 +10,8 @@ import (
 )
 
 // readSettings are those of sessions for queries. They cannot write, whatever the role may do. In the middle of a transaction, files of the
-// lake may have to be fetched.
-var readSettings = map[string]string{"default_transaction_read_only": "on", "idle_in_transaction_session_timeout": "5min"}
+// lake may have to be fetched. Groups of a metric that do not fit into memory would be sorted on disk, which takes twice as long.
+var readSettings = map[string]string{"default_transaction_read_only": "on", "idle_in_transaction_session_timeout": "5min", "work_mem": "32MB"}
 
 // readConfig is the configuration of the pool for queries: the same place, as another user if there is one for reading.
 func (s *Store) readConfig(writers *pgxpool.Config) (*pgxpool.Config, error) {

@@ -190,7 +190,11 @@ func (d *DerivedArea) nameBefore(ctx context.Context, generation string, p pinfl
 		if err != nil {
 			return err
 		}
-		later, err := d.length.Parse(strings.TrimSuffix(strings.TrimPrefix(info.Name, prefix), ".json"))
+		name, ok := strings.CutSuffix(strings.TrimPrefix(info.Name, prefix), ".json")
+		if !ok {
+			continue // some servers list files of their own while they replace one
+		}
+		later, err := d.length.Parse(name)
 		if err != nil {
 			return err
 		}

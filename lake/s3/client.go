@@ -46,6 +46,18 @@ func (b backoff) wait(ctx context.Context, attempt int) bool {
 	}
 }
 
+// newRetryer decides which requests are worth another try.
+func newRetryer(b backoff) *retry.Standard {
+	return retry.NewStandard(func(s *retry.StandardOptions) {
+		s.MaxAttempts, s.Backoff = attempts, b
+		s.RateLimiter = ratelimit.None // who calls waits longer and longer, too
+		s.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(passing)}, s.Retryables...)
+	})
+}
+
+// once asks one time only.
+func once(o *s3.Options) { o.RetryMaxAttempts = 1 }
+
 // loadConfig reads what the standard chain has for a place: environment, shared configuration and credentials, the machine's role.
 func loadConfig(ctx context.Context, p *place, o *Options) (aws.Config, error) {
 	transport := func(t *http.Transport) {
@@ -59,13 +71,7 @@ func loadConfig(ctx context.Context, p *place, o *Options) (aws.Config, error) {
 	options := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(awshttp.NewBuildableClient().WithTransportOptions(transport)),
 		config.WithLogger(logging.Nop{}),
-		config.WithRetryer(func() aws.Retryer {
-			return retry.NewStandard(func(s *retry.StandardOptions) {
-				s.MaxAttempts, s.Backoff = attempts, o.backoff
-				s.RateLimiter = ratelimit.None // who calls waits longer and longer, too
-				s.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(passing)}, s.Retryables...)
-			})
-		}),
+		config.WithRetryer(func() aws.Retryer { return newRetryer(o.backoff) }),
 	}
 	if p.region != "" {
 		options = append(options, config.WithRegion(p.region))

@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync/atomic"
 	"time"
@@ -34,13 +35,13 @@ func dialer(idle time.Duration) func(ctx context.Context, network, address strin
 	}
 }
 
-// extend puts the end off: something has moved, or begins to be waited for.
-func (c *conn) extend() error {
-	return c.SetDeadline(time.Now().Add(c.idle + time.Duration(c.sent.Load())*time.Second/slowest))
+// await puts off the end of the wait for a byte: one begins to be waited for, or something has been sent.
+func (c *conn) await() error {
+	return c.SetReadDeadline(time.Now().Add(c.idle + time.Duration(c.sent.Load())*time.Second/slowest))
 }
 
 func (c *conn) Read(p []byte) (int, error) {
-	if err := c.extend(); err != nil {
+	if err := c.await(); err != nil {
 		return 0, err
 	}
 	n, err := c.Conn.Read(p)
@@ -52,7 +53,7 @@ func (c *conn) Read(p []byte) (int, error) {
 
 func (c *conn) Write(p []byte) (n int, err error) {
 	for n < len(p) && err == nil {
-		if err = c.extend(); err != nil {
+		if err = errors.Join(c.await(), c.SetWriteDeadline(time.Now().Add(c.idle))); err != nil {
 			return n, err
 		}
 		var m int

@@ -16,13 +16,13 @@ func faulty(t testing.TB, seed uint64, share float64) (used, seen *Bucket, p *pr
 	o := impatient(urlOf(bucket+"/lake", p.URL))
 	o.Timeout = 250 * time.Millisecond
 	used, seen = opened(t, o), opened(t, impatient(urlOf(bucket+"/lake", endpoint)))
-	used.largest, used.partSize = 300_000, 5<<20
+	used.largest, used.partSize = 1000, 5<<20 // most objects go in parts
 	p.change(byChance(seed, share))
 	return used, seen, p
 }
 
 func TestFaults(t *testing.T) {
-	for seed, share := range []float64{0.3, 0.6} {
+	for seed, share := range []float64{0.25, 0.5} {
 		used, seen, p := faulty(t, uint64(seed), share)
 		laketest.Faults(t, uint64(seed), used, seen, p.settle)
 	}
@@ -35,20 +35,20 @@ func TestWriterThroughFaults(t *testing.T) {
 	})
 }
 
-func TestSealer(t *testing.T) { laketest.Sealer(t, open) }
+func TestSealer(t *testing.T) { laketest.Sealer(t, openTidy) }
 
 func TestSealerThroughFaults(t *testing.T) {
 	laketest.Sealer(t, func(t testing.TB) pinflow.Objects {
 		used, _, _ := faulty(t, 2, 0.15)
-		return used
+		return tidy{used}
 	})
 }
 
-func TestDerived(t *testing.T) { laketest.Derived(t, open) }
+func TestDerived(t *testing.T) { laketest.Derived(t, openTidy) }
 
 func TestDerivedThroughFaults(t *testing.T) {
 	laketest.Derived(t, func(t testing.TB) pinflow.Objects {
 		used, _, _ := faulty(t, 3, 0.25)
-		return used
+		return tidy{used}
 	})
 }

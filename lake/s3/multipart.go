@@ -3,6 +3,7 @@ package s3
 import (
 	"bytes"
 	"context"
+	"errors"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -20,16 +21,27 @@ const (
 	leftFor    = 24 * time.Hour   // an upload that has not ended by then was left behind by a crash
 )
 
-// putInParts stores a large object. The condition is that of the end of the upload. If another put of the same name gets in the way, or the upload is not known any more (it may have
-// ended, and only the answer was lost), all is uploaded again: the condition then tells what is there.
+// putInParts stores a large object. The condition is that of the end of the upload, which is asked for once: asked again, servers say that it has ended well if it is under way, or if
+// any object of the name is there. If no good answer comes, all is uploaded again, and the condition tells what is there.
 func (b *Bucket) putInParts(ctx context.Context, name string, content []byte, condition *string) error {
 	for attempt := 1; ; attempt++ {
 		err := b.upload(ctx, name, content, condition)
-		if code := codeOf(err); code != codeConflict && code != codeNoUpload || attempt == attempts || !b.backoff.wait(ctx, attempt) {
+		if err == nil || attempt == attempts || !b.again(err) || !b.backoff.wait(ctx, attempt) {
 			return err
 		}
 	}
 }
+
+// again tells whether an upload that failed at its end may come to another. That it is not known may mean that it has ended, and the answer was lost.
+func (b *Bucket) again(err error) bool {
+	var unended *unendedError
+	return errors.As(err, &unended) && (codeOf(err) == codeNoUpload || newRetryer(b.backoff).IsErrorRetryable(err))
+}
+
+// unendedError is that of an upload whose end failed.
+type unendedError struct{ error }
+
+func (e *unendedError) Unwrap() error { return e.error }
 
 // upload is one attempt of putInParts. If it fails, nothing is left of it on the server, unless that cannot be reached.
 func (b *Bucket) upload(ctx context.Context, name string, content []byte, condition *string) error {
@@ -39,13 +51,21 @@ func (b *Bucket) upload(ctx context.Context, name string, content []byte, condit
 	}
 	parts, err := b.putParts(ctx, name, id, content)
 	if err == nil {
-		_, err = b.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{Bucket: &b.bucket, Key: b.key(name), UploadId: &id, IfNoneMatch: condition,
-			MultipartUpload: &types.CompletedMultipartUpload{Parts: parts}})
+		err = b.endUpload(ctx, name, id, parts, condition)
 	}
 	if err != nil {
 		b.abort(ctx, name, id)
 	}
 	return err
+}
+
+func (b *Bucket) endUpload(ctx context.Context, name, id string, parts []types.CompletedPart, condition *string) error {
+	_, err := b.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{Bucket: &b.bucket, Key: b.key(name), UploadId: &id, IfNoneMatch: condition,
+		MultipartUpload: &types.CompletedMultipartUpload{Parts: parts}}, once)
+	if err != nil {
+		return &unendedError{err}
+	}
+	return nil
 }
 
 func (b *Bucket) beginUpload(ctx context.Context, name string) (id string, err error) {

@@ -89,8 +89,7 @@ func (b *Bucket) tryParts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = b.client.CompleteMultipartUpload(ctx, &s3.CompleteMultipartUploadInput{Bucket: &b.bucket, Key: b.key(probeName), UploadId: &id, IfNoneMatch: ifAbsent,
-		MultipartUpload: &types.CompletedMultipartUpload{Parts: []types.CompletedPart{part}}})
+	err = b.endUpload(ctx, probeName, id, []types.CompletedPart{part}, ifAbsent)
 	switch {
 	case err != nil && exists(err):
 		b.partsKeep = true

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -248,20 +247,20 @@ func byChance(seed uint64, share float64) func(*http.Request) fate {
 		if random.Float64() >= share {
 			return nil
 		}
-		switch n := random.IntN(10); {
-		case n < 2:
-			return refuse(http.StatusServiceUnavailable, "SlowDown")
-		case n < 3:
-			return refuse(http.StatusInternalServerError, "InternalError")
+		switch n := random.IntN(20); {
 		case n < 4:
+			return refuse(http.StatusServiceUnavailable, "SlowDown")
+		case n < 6:
+			return refuse(http.StatusInternalServerError, "InternalError")
+		case n < 8:
 			return refuse(http.StatusBadGateway, "")
-		case n < 5:
+		case n < 10:
 			return breakOff
-		case n < 6 && r.Header.Get("If-None-Match") != "" && strings.HasPrefix(operationOf(r), "P"):
-			return land(time.Duration(random.IntN(500)) * time.Millisecond)
-		case n < 7:
+		case n < 11:
 			return hang
-		case n < 9 && r.Method == http.MethodGet:
+		case n < 14 && r.Header.Get("If-None-Match") != "":
+			return land(time.Duration(random.IntN(500)) * time.Millisecond)
+		case n < 17 && r.Method == http.MethodGet:
 			return cut(random.Float64())
 		}
 		return lose

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"io"
+	"iter"
 	"net/url"
 	"os"
 	"strings"
@@ -94,10 +95,26 @@ func opened(t testing.TB, o Options) *Bucket {
 }
 
 // open makes an empty place on the real server.
-func open(t testing.TB) pinflow.Objects {
+func open(t testing.TB) *Bucket {
 	endpoint := server(t)
 	return opened(t, impatient(urlOf(newBucket(t, endpoint)+"/a lake/é", endpoint)))
 }
+
+// tidy is a place without what the server that is tested here lists for a moment while it replaces an object: a file of its own beside it.
+type tidy struct{ *Bucket }
+
+// List implements pinflow.ObjectReader.
+func (b tidy) List(ctx context.Context, prefix, delimiter string) iter.Seq2[pinflow.ObjectInfo, error] {
+	return func(yield func(pinflow.ObjectInfo, error) bool) {
+		for info, err := range b.Bucket.List(ctx, prefix, delimiter) {
+			if !strings.Contains(info.Name, ".sgwtmp.") && !yield(info, err) {
+				return
+			}
+		}
+	}
+}
+
+func openTidy(t testing.TB) pinflow.Objects { return tidy{open(t)} }
 
 func must(t testing.TB, err error) {
 	t.Helper()

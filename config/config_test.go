@@ -355,6 +355,10 @@ func TestSample(t *testing.T) {
 	}
 	want := defaults.Up
 	want.Lake, want.Store, want.Pipeline, want.LogPeriod = examples["lake"], examples["store"], examples["pipeline"], 24*time.Hour
+	want.KafkaPasswordFile = examples["kafka-password-file"]
+	if err := want.BatchMemory.UnmarshalText([]byte(examples["batch-memory"])); err != nil {
+		t.Fatal(err)
+	}
 	want.KeysFile, want.TLSCert, want.TLSKey, want.PublicHost = examples["keys-file"], examples["tls-cert"], examples["tls-key"], Hosts(examples["public-host"])
 	if !reflect.DeepEqual(all.Up, want) {
 		t.Errorf("with all lines active:\ngot  %+v\nwant %+v", all.Up, want)

@@ -20,7 +20,7 @@ build: ## build bin/pinflow (needs Go and gcc)
 test: ## all tests; those of real rows and services need PINFLOW_TEST_ROWS and PINFLOW_TEST_STACK (see README)
 	@test -n "$$PINFLOW_TEST_ROWS" || echo "Tests of real rows are skipped: set PINFLOW_TEST_ROWS to the folder of pins.ndjson to run them."
 	@test -n "$$PINFLOW_TEST_STACK" || echo "Tests of real services are skipped: set PINFLOW_TEST_STACK to the folder of stack.sh to run them."
-	@test -n "$$PINFLOW_TEST_PYTHON" || echo "Tests of kafka-python are skipped: set PINFLOW_TEST_PYTHON to a Python that has it to run them."
+	@test -n "$$PINFLOW_TEST_PYTHON" || echo "Tests of Python clients are skipped: clients/install.sh says how to run them."
 	$(GO) test -timeout 20m ./...
 
 .PHONY: lint

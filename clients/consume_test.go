@@ -23,7 +23,7 @@ func franzConsume(t *testing.T, p *process, enough func(sent) bool) {
 		t.Fatal(err)
 	}
 	defer cl.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	for {
 		fetches := cl.PollFetches(ctx)
@@ -118,7 +118,7 @@ func post(t *testing.T, p *process, all []json.RawMessage) []sent {
 func consoleConsume(t *testing.T, p *process, count int) (seen []sent) {
 	t.Helper()
 	out := tool(t, "", "consumer.ConsoleConsumer", "--bootstrap-server", p.brokers, "--topic", p.topic, "--from-beginning", "--max-messages", fmt.Sprint(count),
-		"--timeout-ms", "30000", "--isolation-level", "read_committed", "--formatter-property", "print.timestamp=true",
+		"--timeout-ms", "120000", "--isolation-level", "read_committed", "--formatter-property", "print.timestamp=true",
 		"--formatter-property", "print.partition=true", "--formatter-property", "print.offset=true")
 	for line := range strings.Lines(out) {
 		var r sent

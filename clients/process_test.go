@@ -82,8 +82,8 @@ func eachJournal(t *testing.T, test func(t *testing.T, p *process)) {
 	}
 }
 
-// up starts Pinflow, with the shipped pipeline but for the topic, which it and its partitions have of their own.
-func up(t *testing.T, brokers string) *process {
+// up starts Pinflow, with the shipped pipeline but for the topic, which has a name and partitions of its own.
+func up(t *testing.T, brokers string, flags ...string) *process {
 	t.Helper()
 	if out, err := build(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
@@ -96,6 +96,7 @@ func up(t *testing.T, brokers string) *process {
 	p.edit(filepath.Join(pipeline, "pipeline.yaml"), "partitions: 1", fmt.Sprintf("partitions: %d", topicParts))
 	args := []string{"up", "--data", p.data, "--http", "127.0.0.1:0", "--kafka-listen", "127.0.0.1:0", "--pipeline", pipeline,
 		"--lake-flush", "200ms", "--log-level", "warn"}
+	args = append(args, flags...)
 	if p.shared {
 		args = append(args, "--journal", "kafka://"+brokers)
 		t.Cleanup(func() { deleteTopics(t, brokers, p.topic) })
@@ -219,13 +220,13 @@ func (p *process) counted(want int) {
 	})
 }
 
-// output runs a command that must succeed within a minute. It returns what it prints, and what it complains about.
+// output runs a command that must succeed within three minutes. It returns what it prints, and what it complains about.
 func output(t *testing.T, cmd *exec.Cmd) (stdout, stderr string) {
 	t.Helper()
 	var out, complaints bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaints
 	cmd.WaitDelay = time.Second
-	kill := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
+	kill := time.AfterFunc(3*time.Minute, func() { _ = cmd.Process.Kill() })
 	defer kill.Stop()
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("%s: %v\n%s%s", strings.Join(cmd.Args, " "), err, out.String(), complaints.String())

@@ -77,7 +77,7 @@ def poll(c, most, wait):
 def consume(ask):
     c = consumer(ask)
     c.subscribe([ask["topic"]])
-    seen, ends = [], time.monotonic() + 30
+    seen, ends = [], time.monotonic() + 120
     while len(seen) < ask["count"] and time.monotonic() < ends:
         seen.extend(map(row, poll(c, 100, 1)))
     if seen:

@@ -32,7 +32,7 @@ def produce(ask):
 
 def consumer(ask, **more):
     settings = {"bootstrap_servers": ask["brokers"], "group_id": ask.get("group"), "auto_offset_reset": ask.get("reset", "earliest"),
-                "enable_auto_commit": False, "consumer_timeout_ms": 30000}
+                "enable_auto_commit": False, "consumer_timeout_ms": 120000}
     if "isolation" in ask:
         settings["isolation_level"] = ask["isolation"]
     c = KafkaConsumer(**{**settings, **more})

@@ -171,6 +171,7 @@ func (j *Journal) clientOptions() []kgo.Opt {
 		kgo.MetadataMinAge(250 * time.Millisecond),
 		kgo.MetadataMaxAge(time.Minute),
 		kgo.RetryBackoffFn(backoff),
+		kgo.RetryTimeoutFn(j.retryFor),
 		kgo.MaxDecompressBatchBytes(j.o.BatchBytes),
 		kgo.MaxVersions(oneInFlight()),
 		kgo.DisableClientMetrics(), // Close would wait for a broker that has gone, to tell it
@@ -184,6 +185,15 @@ func oneInFlight() *kversion.Versions {
 	v := kversion.Stable()
 	v.SetMaxKeyVersion(int16(kmsg.Produce), 3)
 	return v
+}
+
+// retryFor is how long a request is tried again, that nothing waits for ever for brokers that do not answer.
+func (j *Journal) retryFor(key int16) time.Duration {
+	switch kmsg.Key(key) {
+	case kmsg.JoinGroup, kmsg.SyncGroup, kmsg.Heartbeat:
+		return j.o.SessionTimeout
+	}
+	return 15 * time.Second
 }
 
 // backoff is how long to wait before the n-th try again: 50 ms, doubling up to 1 s.

@@ -204,18 +204,14 @@ func (c *commit) add(ctx context.Context, all []pinflow.Addition) error {
 		if t == nil || t.Kind == pinflow.Entities {
 			return invalid("commit", a.Table, "", errors.New("the generation has no such table to add to"))
 		}
-		var each func(row []any)
+		var each func(period int64)
 		if t.Kind == pinflow.Partials {
 			if c.added[t] == nil {
 				c.added[t] = map[pinflow.Period]int64{}
 			}
-			each = func(row []any) {
-				if period, ok := row[0].(int64); ok {
-					c.added[t][pinflow.Period(period)]++
-				}
-			}
+			each = func(period int64) { c.added[t][pinflow.Period(period)]++ }
 		}
-		if _, err := copyInto(ctx, c.conn, t.name, t.encode, a.Rows, each); err != nil {
+		if _, err := copyInto(ctx, c.conn, t.name, t.columns, a.Rows, each); err != nil {
 			return fmt.Errorf("rows of %s: %w", a.Table, err)
 		}
 	}

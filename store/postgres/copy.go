@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/internal/duck"
 )
 
 // chunk is how many bytes of rows are gathered before they are sent.
@@ -22,23 +23,20 @@ const copyHeader = "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"
 // errEnough is how a reader that goes before the end stops a Scan.
 var errEnough = errors.New("the rows are not wanted any more")
 
-// copyInto copies rows into a table that has columns for all values of a row, in order, and returns how many there were. each, if not nil, sees each row.
-func copyInto(ctx context.Context, conn *pgx.Conn, table string, encode []encoder, rows pinflow.Relation, each func(row []any)) (int64, error) {
+// copyInto copies rows into a table with these columns and returns how many there were. each, if not nil, sees the first
+// value of each row, a BIGINT.
+func copyInto(ctx context.Context, conn *pgx.Conn, table string, columns []pinflow.Column, rows pinflow.Relation, each func(int64)) (int64, error) {
+	encode, err := encoders(columns)
+	if err != nil {
+		return 0, err
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	out, in := io.Pipe()
 	scanned := make(chan error, 1)
 	go func() {
 		w := &copyWriter{to: in, encode: encode, buf: append(make([]byte, 0, chunk+chunk/4), copyHeader...)}
-		err := rows.Scan(ctx, func(row []any) error {
-			if each != nil && len(row) == len(encode) {
-				each(row)
-			}
-			return w.write(row)
-		})
-		if err == nil {
-			err = w.end()
-		}
+		err := w.all(ctx, rows, columns, each)
 		_ = in.CloseWithError(err) // nil for the end
 		scanned <- err
 	}()
@@ -58,6 +56,29 @@ type copyWriter struct {
 	to     io.Writer
 	encode []encoder
 	buf    []byte
+}
+
+// all writes all rows, and the end.
+func (w *copyWriter) all(ctx context.Context, rows pinflow.Relation, columns []pinflow.Column, each func(int64)) error {
+	if t, ok := rows.(*duck.Table); ok {
+		if done, err := w.chunks(ctx, t, columns, each); err != nil {
+			return err
+		} else if done {
+			return w.end()
+		}
+	}
+	err := rows.Scan(ctx, func(row []any) error {
+		if err := w.write(row); err != nil || each == nil {
+			return err
+		}
+		first, _ := row[0].(int64) // it was written as one
+		each(first)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return w.end()
 }
 
 func (w *copyWriter) write(row []any) error {

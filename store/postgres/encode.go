@@ -236,23 +236,13 @@ func listEncoder(oid uint32, element encoder) encoder {
 		if !ok {
 			return to, unfit(v, "list")
 		}
-		dimensions, nulls := uint32(1), uint32(0)
-		if len(list) == 0 {
-			dimensions = 0
-		}
+		nulls := uint32(0)
 		for _, e := range list {
 			if e == nil {
 				nulls = 1
 			}
 		}
-		for _, n := range []uint32{dimensions, nulls, oid} {
-			to = binary.BigEndian.AppendUint32(to, n)
-		}
-		if dimensions == 0 {
-			return to, nil
-		}
-		to = binary.BigEndian.AppendUint32(to, uint32(len(list)))
-		to = binary.BigEndian.AppendUint32(to, 1) // the first one's index
+		to = appendListHead(to, len(list), nulls, oid)
 		var err error
 		for _, e := range list {
 			if to, err = appendValue(to, element, e); err != nil {
@@ -261,6 +251,18 @@ func listEncoder(oid uint32, element encoder) encoder {
 		}
 		return to, nil
 	}
+}
+
+// appendListHead appends what stands before the elements: dimensions, whether there is a NULL, type, and of the dimension length and first index.
+func appendListHead(to []byte, length int, nulls, oid uint32) []byte {
+	dimensions := uint32(min(length, 1))
+	for _, n := range []uint32{dimensions, nulls, oid} {
+		to = binary.BigEndian.AppendUint32(to, n)
+	}
+	if dimensions > 0 {
+		to = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(to, uint32(length)), 1)
+	}
+	return to
 }
 
 // appendValue appends a value with its length before it, -1 for nil.

@@ -35,6 +35,16 @@ func newFiles(t testing.TB) *files {
 // part puts rows into a file.
 func (f *files) part(t testing.TB, columns []pinflow.Column, rows [][]any) pinflow.Part {
 	t.Helper()
+	file := filepath.Join(f.instance.Dir(), fmt.Sprintf("part%d.parquet", f.made.Add(1)))
+	n, err := duck.WriteParquet(t.Context(), f.instance.DB, selectRows(columns, rows), columns, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pinflow.Part{File: file, Rows: n}
+}
+
+// selectRows is a query that yields rows.
+func selectRows(columns []pinflow.Column, rows [][]any) string {
 	tuples := make([]string, len(rows))
 	for n, row := range rows {
 		values := make([]string, len(row))
@@ -43,12 +53,7 @@ func (f *files) part(t testing.TB, columns []pinflow.Column, rows [][]any) pinfl
 		}
 		tuples[n] = "SELECT " + strings.Join(values, ", ")
 	}
-	file := filepath.Join(f.instance.Dir(), fmt.Sprintf("part%d.parquet", f.made.Add(1)))
-	n, err := duck.WriteParquet(t.Context(), f.instance.DB, strings.Join(tuples, " UNION ALL "), columns, file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pinflow.Part{File: file, Rows: n}
+	return strings.Join(tuples, " UNION ALL ")
 }
 
 // duckLiteral is a value in DuckDB's words.
@@ -62,6 +67,10 @@ func duckLiteral(v any) string {
 			parts[i] = duckLiteral(v[i])
 		}
 		return "[" + strings.Join(parts, ", ") + "]"
+	case string:
+		if strings.Contains(v, "\x00") { // the driver's SQL would end there
+			return fmt.Sprintf("decode(unhex('%x'))", v)
+		}
 	case []byte:
 		return fmt.Sprintf("unhex('%x')", v)
 	case time.Time:

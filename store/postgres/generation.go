@@ -24,14 +24,12 @@ type table struct {
 	pinflow.Table
 	name    string           // qualified and quoted
 	columns []pinflow.Column // all of them, in order
-	encode  []encoder        // of each column
 	growth  growth           // of kind Partials
 }
 
 func newTable(generation string, t pinflow.Table) (*table, error) {
 	made := &table{Table: t, name: named(generation, t.Name), columns: columns(&t), growth: growth{periods: map[pinflow.Period]*grown{}}}
-	var err error
-	made.encode, err = encoders(made.columns)
+	_, err := encoders(made.columns) // so that a type that there is not is found at once
 	return made, err
 }
 

@@ -144,14 +144,10 @@ func (i *install) bring(ctx context.Context, columns []pinflow.Column, rows pinf
 	if err != nil {
 		return "", err
 	}
-	encode, err := encoders(columns)
-	if err != nil {
-		return "", err
-	}
 	if err := i.run(ctx, "CREATE TEMPORARY TABLE "+name+" "+list); err != nil {
 		return "", err
 	}
-	if _, err := copyInto(ctx, i.conn, name, encode, rows, nil); err != nil {
+	if _, err := copyInto(ctx, i.conn, name, columns, rows, nil); err != nil {
 		return "", err
 	}
 	return name, i.run(ctx, "ANALYZE "+name)

@@ -58,12 +58,12 @@ var values = map[string][]any{
 	"HUGEINT": {big.NewInt(0), big.NewInt(9999), big.NewInt(10000), big.NewInt(-100000000), big.NewInt(1e18), bigInt("9223372036854775808"), bigInt("-170141183460469231731687303715884105727"),
 		bigInt("170141183460469231731687303715884105727"), bigInt("100000000000000000000000000000000000000")},
 	"DOUBLE": {0.0, 1.5, -2.25, 0.1, math.Inf(1), math.Inf(-1), math.NaN(), math.MaxFloat64, 5e-324, 1e21, 123456789.123},
-	"VARCHAR": {"", "a", "A", "b", "ab", "a b", "é", "z", "Z", "_", "🙂", "a\x01", "\x01", "\x02", "it's", `back\slash "quoted"`, "{a,NULL}", "NULL", "null", "\n\t", "ß", "ss", "100%", "日本",
+	"VARCHAR": {"", "a", "A", "b", "ab", "a b", "é", "z", "Z", "_", "🙂", "a\x01", "\x01", "\x02", "\x00", "a\x00", "a\x00b", "\x00\x01", "it's", `back\slash "quoted"`, "{a,NULL}", "NULL", "null", "\n\t", "ß", "ss", "100%", "日本",
 		"\u00a0", "\uffff", strings.Repeat("long ", 50)},
 	"BLOB":          {[]byte{}, []byte{0}, []byte{0, 255}, []byte("abc"), []byte("ab"), []byte{1, 2}},
-	"DATE":          {date(2026, 11, 22), date(1969, 12, 31), date(1970, 1, 1), date(2000, 1, 1), date(1, 1, 1), date(9999, 12, 31), date(1600, 2, 29)},
-	"TIMESTAMPTZ":   {date(2026, 11, 22), date(2026, 11, 22).Add(time.Microsecond), date(1969, 12, 31).Add(23 * time.Hour), date(1, 1, 1), date(9999, 12, 31).Add(time.Millisecond), date(2000, 1, 1).Add(-time.Microsecond)},
-	"TIMESTAMP":     {date(2026, 11, 22), date(1999, 12, 31).Add(86399999999 * time.Microsecond), date(1600, 2, 29)},
+	"DATE":          {date(2026, 11, 22), date(1969, 12, 31), date(1970, 1, 1), date(2000, 1, 1), date(1, 1, 1), date(9999, 12, 31), date(1600, 2, 29), "infinity", "-infinity", "0044-03-15 (BC)"},
+	"TIMESTAMPTZ":   {date(2026, 11, 22), date(2026, 11, 22).Add(time.Microsecond), date(1969, 12, 31).Add(23 * time.Hour), date(1, 1, 1), date(9999, 12, 31).Add(time.Millisecond), date(2000, 1, 1).Add(-time.Microsecond), "infinity", "-infinity", "294247-01-10 04:00:54.775806+00", "0044-03-15 (BC)"},
+	"TIMESTAMP":     {date(2026, 11, 22), date(1999, 12, 31).Add(86399999999 * time.Microsecond), date(1600, 2, 29), "infinity", "-infinity"},
 	"DECIMAL(38,4)": {"0.0000", "1.0000", "-0.0001", "9999999999999999999999999999999999.9999", "-9999999999999999999999999999999999.9999", "10000.0000", "0.1000", "123456789012.3456"},
 	"DECIMAL(4,1)":  {"0.0", "0.1", "-0.5", "999.9", "-999.9", "10.0"},
 	"DECIMAL(18,0)": {"0", "999999999999999999", "-999999999999999999", "42"},
@@ -129,6 +129,10 @@ func newPeers(t *testing.T, r *rand.Rand, rows int) (*peers, [][]any) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	scratch, err := i.Scratch(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	theirs, err := duckdb.Open(t.Context(), duckdb.Options{Instance: i})
 	if err != nil {
 		t.Fatal(err)
@@ -149,12 +153,24 @@ func newPeers(t *testing.T, r *rand.Rand, rows int) (*peers, [][]any) {
 		added["sales"] = append(added["sales"], []any{int64(0), int32(0), randomValue(r, "VARCHAR"), int64(1), values["DECIMAL(10,2)"][r.IntN(4)].(string) + "00", randomValue(r, "HUGEINT")})
 	}
 	tp := pinflow.TopicPartition{Topic: topic}
+	relations := map[string]pinflow.Relation{}
+	for name, all := range added {
+		table := &duck.Table{Instance: i, Name: scratch + "." + name, Columns: columnsOf(p.Table(name))}
+		make := "CREATE TABLE " + table.Name + " AS "
+		for some := range slices.Chunk(all, 20) {
+			if _, err := i.DB.ExecContext(t.Context(), make+selectRows(table.Columns, some)); err != nil {
+				t.Fatal(err)
+			}
+			make = "INSERT INTO " + table.Name + " "
+		}
+		relations[name] = table
+	}
 	for _, s := range []pinflow.LiveStore{theirs, ours} {
 		d := pinflow.Delta{Generation: p.Generation, Close: func() {}, Advances: []pinflow.Advance{{TopicPartition: tp, End: int64(rows)}}}
 		for _, table := range []string{"things", "recent", "sales"} {
-			d.Added = append(d.Added, pinflow.Addition{Table: table, Rows: given(added[table])})
+			d.Added = append(d.Added, pinflow.Addition{Table: table, Rows: relations[table]})
 		}
-		d.Changes = []pinflow.Change{{Table: "latest", Rows: given(added["latest"]), Single: true, Before: p.Table("latest").Keys[:1],
+		d.Changes = []pinflow.Change{{Table: "latest", Rows: relations["latest"], Single: true, Before: p.Table("latest").Keys[:1],
 			Deltas: func(context.Context, pinflow.Relation) ([]pinflow.Addition, error) { return nil, nil }}}
 		if err := s.Prepare(t.Context(), p); err != nil {
 			t.Fatal(err)
@@ -169,8 +185,21 @@ func newPeers(t *testing.T, r *rand.Rand, rows int) (*peers, [][]any) {
 	return &peers{theirs, ours}, added["things"]
 }
 
-// shown is a result to the last digit and Go type.
-func shown(t *testing.T, result *pinflow.Result) string {
+// columnsOf are all columns of a table.
+func columnsOf(t *pinflow.Table) []pinflow.Column {
+	columns := []pinflow.Column{{Name: "_period", Type: "BIGINT"}, {Name: "_topic", Type: "VARCHAR"}}
+	if t.Kind == pinflow.Partials {
+		columns[1] = pinflow.Column{Name: "_shard", Type: "INTEGER"}
+	}
+	columns = append(columns, t.Keys...)
+	for _, m := range t.Measures {
+		columns = append(columns, m.Column)
+	}
+	return columns
+}
+
+// printed is a result to the last digit and Go type.
+func printed(t *testing.T, result *pinflow.Result) string {
 	t.Helper()
 	var b strings.Builder
 	fmt.Fprintln(&b, result.Columns, result.Positions, result.Generation)
@@ -199,7 +228,7 @@ func (p *peers) same(t *testing.T, q pinflow.Query) int {
 		}
 		return -1
 	}
-	a, b := strings.Split(shown(t, got), "\n"), strings.Split(shown(t, want), "\n")
+	a, b := strings.Split(printed(t, got), "\n"), strings.Split(printed(t, want), "\n")
 	for i := range min(len(a), len(b)) {
 		if a[i] != b[i] {
 			t.Errorf("%+v: line %d of %d\nDuckDB:     %s\nPostgreSQL: %s", q, i, len(b), b[i], a[i])

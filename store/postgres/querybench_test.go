@@ -95,8 +95,12 @@ func BenchmarkMetricView(b *testing.B) {
 	b.Run("query/top", func(b *testing.B) { ask(b, pinflow.Query{View: "words", Order: top, Limit: 10}, 10) })
 	b.Run("bare/one", func(b *testing.B) { bare(b, "SELECT * FROM shop.words WHERE word = 'word 77'") })
 	b.Run("query/one", func(b *testing.B) { ask(b, pinflow.Query{View: "words", Filter: one}, 1) })
-	b.Run("where", func(b *testing.B) { ask(b, pinflow.Query{View: "words", Where: "n > 1 AND word LIKE '%77'", Order: top, Limit: 10}, 10) })
-	b.Run("sql", func(b *testing.B) { ask(b, pinflow.Query{SQL: "SELECT n, count(*), sum(total) FROM words GROUP BY n"}, 7) })
+	b.Run("where", func(b *testing.B) {
+		ask(b, pinflow.Query{View: "words", Where: "n > 1 AND word LIKE '%77'", Order: top, Limit: 10}, 10)
+	})
+	b.Run("sql", func(b *testing.B) {
+		ask(b, pinflow.Query{SQL: "SELECT n, count(*), sum(total) FROM words GROUP BY n"}, 7)
+	})
 }
 
 // BenchmarkSQLOverRows reads a model's rows from the lake's files, and from PostgreSQL alone.

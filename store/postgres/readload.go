@@ -25,20 +25,16 @@ func (w *workspace) load(ctx context.Context, snap *snapshot, a *question, v *vi
 	if err != nil {
 		return err
 	}
-	staged, from := make([]string, len(columns)), make([]string, len(columns))
+	have, from := make([]string, len(columns)), make([]string, len(columns))
 	for i, c := range columns {
-		t := stagedType(c.Type)
-		staged[i], from[i] = quote(c.Name)+" "+t, quote(c.Name)
-		if t != c.Type {
-			from[i] = "CAST(" + from[i] + " AS " + c.Type + ") AS " + from[i]
-		}
+		have[i], from[i] = placed(c)
 	}
 	table := rowsSchema + "." + quote(v.View.Name)
 	show := "SELECT " + strings.Join(from, ", ") + " FROM " + table
 	if len(in.files) > 0 {
 		show += " UNION ALL SELECT " + strings.Join(quoted(namesOf(columns)), ", ") + " FROM " + duck.Parquet(nil, in.files, columns).Name
 	}
-	statements := append([]string{"CREATE TABLE " + table + " (" + strings.Join(staged, ", ") + ")"}, w.shape.viewsOf(v.View.Name, show)...)
+	statements := append([]string{"CREATE TABLE " + table + " (" + strings.Join(have, ", ") + ")"}, w.shape.viewsOf(v.View.Name, show)...)
 	if err := execAll(ctx, w.conn, statements); err != nil || in.all {
 		return err
 	}

@@ -66,12 +66,43 @@ func forRelation(oid uint32, columnType string) (decoder, error) {
 	return d, nil
 }
 
-// forDuckDB decodes into the values that DuckDB's appender takes for a table of staged types: a DECIMAL without its point, text as bytes.
+// forDuckDB decodes into the values that DuckDB's appender takes for a table of placed columns: a DECIMAL without its point, text as bytes, times as
+// microseconds, since it has no infinite ones.
 func forDuckDB(oid uint32, columnType string) (decoder, error) {
 	if element, ok := strings.CutSuffix(columnType, "[]"); ok {
 		return listOf(oid, element, forDuckDB)
 	}
-	return scalar(oid, columnType)
+	d, err := scalar(oid, columnType)
+	if err == nil && isTime(columnType) {
+		return fixed(8, func(raw []byte) any { return readMicros(int64(binary.BigEndian.Uint64(raw))) }), nil
+	}
+	return d, err
+}
+
+func isTime(columnType string) bool { return strings.HasPrefix(stagedType(columnType), "TIMESTAMP") }
+
+// placed is the column of a table of rows that come from PostgreSQL, and the expression that is the column of the view.
+func placed(c pinflow.Column) (column, show string) {
+	name, t := quote(c.Name), stagedType(c.Type)
+	element, isList := strings.CutSuffix(t, "[]")
+	switch {
+	case isTime(element) && isList:
+		return name + " BIGINT[]", fmt.Sprintf("list_transform(%s, lambda t: %s) AS %s", name, shownTime("t", element), name)
+	case isTime(element):
+		return name + " BIGINT", shownTime(name, t) + " AS " + name
+	case t != c.Type:
+		return name + " " + t, fmt.Sprintf("%s::%s AS %s", name, c.Type, name)
+	}
+	return name + " " + t, name
+}
+
+// shownTime is the time of so many microseconds in DuckDB's words.
+func shownTime(micros, columnType string) string {
+	function := "make_timestamp"
+	if columnType == "TIMESTAMPTZ" {
+		function = "make_timestamptz"
+	}
+	return fmt.Sprintf("CASE %s WHEN %d THEN %s 'infinity' WHEN %d THEN %[3]s '-infinity' ELSE %[5]s(%[1]s) END", micros, int64(math.MaxInt64), columnType, -math.MaxInt64, function)
 }
 
 // numberType returns which of the staged types a type travels as, and the scale of a DECIMAL.

@@ -34,10 +34,6 @@ func (s *Store) PutReport(ctx context.Context, generation, report string, asOf p
 	if i < 0 {
 		return &pinflow.Error{Op: op, On: report, Kind: pinflow.NotFound, Err: fmt.Errorf("generation %s has no such report", generation)}
 	}
-	encode, err := encoders(plan.Reports[i].Columns)
-	if err != nil {
-		return failed(op, report, err)
-	}
 	err = s.writeLong(ctx, op, report, func(tx pgx.Tx) error {
 		if err := generationThere(ctx, tx, op, generation); err != nil {
 			return err
@@ -47,7 +43,7 @@ func (s *Store) PutReport(ctx context.Context, generation, report string, asOf p
 		if err := run(ctx, tx, "LOCK TABLE "+name+" IN SHARE ROW EXCLUSIVE MODE", "DELETE FROM "+name); err != nil {
 			return err
 		}
-		n, err := copyInto(ctx, tx.Conn(), name, encode, rows, nil)
+		n, err := copyInto(ctx, tx.Conn(), name, plan.Reports[i].Columns, rows, nil)
 		if err != nil {
 			return err
 		}

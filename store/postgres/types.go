@@ -113,14 +113,17 @@ func storedTime(t time.Time) int64 {
 }
 
 // readTime is the way back. The infinities are DuckDB's.
-func readTime(micros int64) time.Time {
+func readTime(micros int64) time.Time { return time.UnixMicro(readMicros(micros)).UTC() }
+
+// readMicros is readTime in microseconds from 1970-01-01, as DuckDB counts.
+func readMicros(micros int64) int64 {
 	switch micros {
 	case math.MaxInt64:
-		return timeInfinity
+		return math.MaxInt64
 	case math.MinInt64:
-		return timeMinInfinity
+		return -math.MaxInt64
 	}
-	return time.UnixMicro(micros + epoch*1e6).UTC()
+	return micros + epoch*1e6
 }
 
 // storedDate is t's day, in days from 2000-01-01, with infinities as storedTime.

@@ -19,8 +19,12 @@ func (j *Journal) Append(ctx context.Context, drafts []pinflow.Draft) []pinflow.
 	if len(drafts) == 0 {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, j.o.AppendTimeout+answerTimeout)
-	defer cancel()
+	most := time.Now().Add(j.o.AppendTimeout + answerTimeout)
+	if deadline, ok := ctx.Deadline(); !ok || deadline.After(most) {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, most)
+		defer cancel()
+	}
 	c := &call{journal: j, receipts: make([]pinflow.Receipt, len(drafts)), open: len(drafts), done: make(chan struct{})}
 	records := make([]kgo.Record, len(drafts))
 	for i := range drafts {

@@ -80,7 +80,7 @@ func (p *Places) faults(isFlag func(string) bool) []error {
 func (l *Listen) faults(func(string) bool) []error {
 	faults := l.httpFaults()
 	httpHost, httpPort, _ := splitAddress(l.HTTP)
-	kafkaHost, kafkaPort, err := loopback("kafka-listen", l.KafkaListen, "127.0.0.1:9092")
+	kafkaHost, kafkaPort, err := l.kafkaAddress()
 	if err != nil {
 		faults = append(faults, err)
 	}
@@ -90,15 +90,16 @@ func (l *Listen) faults(func(string) bool) []error {
 	return faults
 }
 
-// loopback splits an address to listen on, which must be this machine's own.
-func loopback(name, address, usual string) (host string, port int, err error) {
-	host, port, err = splitAddress(address)
+// kafkaAddress splits the address that the embedded broker listens on, which must be this machine's own unless clients log in.
+func (l *Listen) kafkaAddress() (host string, port int, err error) {
+	const name, usual = "kafka-listen", "127.0.0.1:9092"
+	host, port, err = splitAddress(l.KafkaListen)
 	if err != nil {
-		return "", 0, fault(name, address, err.Error(), "Write host:port, such as "+usual+".")
+		return "", 0, fault(name, l.KafkaListen, err.Error(), "Write host:port, such as "+usual+".")
 	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return "", 0, fault(name, address, "the embedded broker asks nobody who they are: whoever could reach that address could read and write every record",
-			"Listen on "+usual+", or use a Kafka that has users, with --journal kafka://….")
+	if ip := net.ParseIP(host); l.KafkaUsers == "" && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return "", 0, fault(name, l.KafkaListen, "the embedded broker would ask nobody who they are: whoever could reach that address could read and write every record",
+			"Give --kafka-users, or listen on "+usual+", or use a Kafka that has users, with --journal kafka://….")
 	}
 	return host, port, nil
 }

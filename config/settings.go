@@ -58,7 +58,12 @@ func (p Places) inData(scheme, name string) string {
 // Listen is where a process listens, each a host:port; port 0 is any free one.
 type Listen struct {
 	HTTP        string `name:"http" help:"Where the HTTP API and the dashboard listen. Beyond loopback it takes keys (pinflow key create), and TLS or --plain-http." default:"127.0.0.1:8000" env:"PINFLOW_HTTP" placeholder:"ADDR" group:"Addresses"`
-	KafkaListen string `help:"Where the embedded broker listens for Kafka clients: a loopback address. Without effect with --journal kafka://…." default:"127.0.0.1:9092" env:"PINFLOW_KAFKA_LISTEN" placeholder:"ADDR" group:"Addresses"`
+	KafkaListen string `help:"Where the embedded broker listens for Kafka clients: a loopback address, or with --kafka-users any. Without effect with --journal kafka://…." default:"127.0.0.1:9092" env:"PINFLOW_KAFKA_LISTEN" placeholder:"ADDR" group:"Addresses"`
+	// KafkaUsers and what follows are for clients of the embedded broker on other machines.
+	KafkaUsers     string `help:"The file of who may log in to the embedded broker by SASL, a line name:password each, or as pinflow key kafka prints it. Everybody who comes by --kafka-listen must then." env:"PINFLOW_KAFKA_USERS" placeholder:"FILE" example:"/etc/pinflow/kafka.users" group:"Access"`
+	KafkaTLSCert   string `name:"kafka-tls-cert" help:"The embedded broker's certificate chain, in PEM, for TLS." env:"PINFLOW_KAFKA_TLS_CERT" placeholder:"FILE" example:"/etc/pinflow/tls.crt" group:"Access"`
+	KafkaTLSKey    string `name:"kafka-tls-key" help:"The certificate's key, in PEM." env:"PINFLOW_KAFKA_TLS_KEY" placeholder:"FILE" example:"/etc/pinflow/tls.key" group:"Access"`
+	KafkaAdvertise string `help:"The host, or host:port, by which Kafka clients reach the embedded broker; by default as --kafka-listen says." env:"PINFLOW_KAFKA_ADVERTISE" placeholder:"HOST" example:"pins.example.com" group:"Addresses"`
 	Access
 }
 

@@ -25,7 +25,7 @@ func joinJournal(ctx context.Context, s *config.Settings, log *slog.Logger, metr
 	}
 	j, err := openJournal(ctx, s, log, metrics, c)
 	if err == nil && lock != nil {
-		err = lock.Update(datalock.Info{Kafka: j.addr})
+		err = lock.Update(datalock.Info{Kafka: j.local})
 	}
 	return j, err
 }

@@ -29,11 +29,14 @@ var idle = map[string][]string{
 // ofIngest are the limits of what takes posts.
 var ofIngest = []string{"max-record", "max-bulk", "ingest-memory", "journal-retention", "log-period", "lake-flush"}
 
+// ofBroker are the settings of the embedded broker for clients elsewhere, which only those commands show that it goes on in.
+var ofBroker = []string{"kafka-users", "kafka-tls-cert", "kafka-tls-key", "kafka-advertise"}
+
 // hideIdle hides them.
 func hideIdle(k *kong.Kong) error {
 	for _, leaf := range k.Model.Leaves(false) {
 		for _, flag := range leaf.Flags {
-			flag.Hidden = flag.Hidden || slices.Contains(idle[leaf.Path()], flag.Name)
+			flag.Hidden = flag.Hidden || slices.Contains(idle[leaf.Path()], flag.Name) || slices.Contains(ofBroker, flag.Name) && leaf.Path() != "up"
 		}
 	}
 	return nil

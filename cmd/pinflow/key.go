@@ -17,6 +17,7 @@ type keyCmd struct {
 	Create keyCreate `cmd:"" help:"Make a key and print it, once."`
 	List   keyList   `cmd:"" help:"List the keys, without their secrets."`
 	Revoke keyRevoke `cmd:"" help:"Revoke a key: within a second nobody gets in with it."`
+	Kafka  keyKafka  `cmd:"" help:"Print the line by which a client logs in to the embedded broker."`
 }
 
 // Help is shown by --help.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
+	"net"
 	"os"
 	"slices"
 
@@ -38,6 +39,7 @@ type journal struct {
 	*kafka.Journal
 	broker *embedded.Broker // nil with another's
 	addr   string           // where Kafka clients connect
+	local  string           // where this machine's processes do, without a login to an embedded broker
 }
 
 // openJournal starts the embedded broker or finds the one that is given, and connects to it.
@@ -47,16 +49,20 @@ func openJournal(ctx context.Context, s *config.Settings, log *slog.Logger, metr
 		return nil, err
 	}
 	j := &journal{}
+	var dial func(ctx context.Context, network, address string) (net.Conn, error)
 	if place.Embedded {
-		j.broker, err = embedded.Open(ctx, embedded.Options{Dir: s.JournalDir(), Listen: s.KafkaListen, RetentionBytes: int64(s.JournalRetention), Log: log})
+		j.broker, err = embedded.Open(ctx, embedded.Options{Dir: s.JournalDir(), Listen: s.KafkaListen, RetentionBytes: int64(s.JournalRetention), Log: log,
+			UsersFile: s.KafkaUsers, CertFile: s.KafkaTLSCert, KeyFile: s.KafkaTLSKey, Advertise: s.KafkaAdvertise})
 		if err != nil {
 			return nil, err
 		}
 		c.add(j.broker.Close)
-		place.Brokers = []string{j.broker.Addr()}
+		place.Brokers, j.addr, dial = []string{j.broker.Local()}, j.broker.Addr(), j.broker.Dial
+	} else {
+		j.addr = place.Brokers[0]
 	}
-	j.addr = place.Brokers[0]
-	j.Journal, err = kafka.Open(ctx, kafka.Options{Brokers: place.Brokers, Security: securityOf(place, s.Places), Log: log, Metrics: metrics, FetchBytes: 8 << 20})
+	j.local = place.Brokers[0]
+	j.Journal, err = kafka.Open(ctx, kafka.Options{Brokers: place.Brokers, Dial: dial, Security: securityOf(place, s.Places), Log: log, Metrics: metrics, FetchBytes: 8 << 20})
 	if err != nil {
 		return nil, err
 	}

@@ -86,7 +86,7 @@ func (u *up) run(ctx context.Context) error {
 		return errors.Join(err, l.Close())
 	}
 	server := u.guard.serve(l, site.Close)
-	err = u.guard.tell(u.lock, datalock.Info{HTTP: server.url(), Kafka: u.journal.addr})
+	err = u.guard.tell(u.lock, datalock.Info{HTTP: server.url(), Kafka: u.journal.local})
 	if err == nil {
 		u.announce(server.url())
 		err = u.wait(ctx, server)

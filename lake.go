@@ -38,6 +38,12 @@ type ObjectReplacer interface {
 	Delete(ctx context.Context, name string) error
 }
 
+// HeadReader is implemented by places where it costs to fetch an object of which only the beginning is wanted.
+type HeadReader interface {
+	// GetHead opens up to n bytes of an object, from its first on; NotFound if there is none.
+	GetHead(ctx context.Context, name string, n int64) (io.ReadCloser, error)
+}
+
 // LocalObjects are objects that lie in files of this machine, which others may read and must not change.
 type LocalObjects interface {
 	// Path returns the absolute path of an object's file, whether it exists or not.

@@ -238,7 +238,7 @@ func (d *DerivedArea) copyPart(ctx context.Context, p pinflow.Part, to io.Writer
 	n, err := io.Copy(io.MultiWriter(to, h), source)
 	switch {
 	case source.err != nil:
-		return &pinflow.Error{Op: "stage part", On: d.objects.String() + "/" + p.Name, Kind: pinflow.Unavailable, Err: source.err}
+		return &pinflow.Error{Op: "stage part", On: at(d.objects, p.Name), Kind: pinflow.Unavailable, Err: source.err}
 	case err != nil:
 		return err
 	}

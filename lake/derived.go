@@ -91,7 +91,7 @@ func (d *DerivedArea) Manifest(ctx context.Context, generation string, p pinflow
 	}
 	m, err := d.parseManifest(generation, p, text)
 	if err != nil {
-		return m, &pinflow.Error{Op: "read a manifest", On: d.objects.String() + "/" + name, Kind: pinflow.Invalid, Err: err,
+		return m, &pinflow.Error{Op: "read a manifest", On: at(d.objects, name), Kind: pinflow.Invalid, Err: err,
 			Hint: "It was written by another version of Pinflow, or changed: run the batch of the period again."}
 	}
 	return m, nil
@@ -105,9 +105,9 @@ func (d *DerivedArea) Stage(ctx context.Context, p pinflow.Part) (pinflow.Part, 
 		info, err := os.Stat(p.File)
 		switch {
 		case errors.Is(err, os.ErrNotExist):
-			return p, nil, &pinflow.Error{Op: "stage part", On: d.objects.String() + "/" + p.Name, Kind: pinflow.NotFound}
+			return p, nil, &pinflow.Error{Op: "stage part", On: at(d.objects, p.Name), Kind: pinflow.NotFound}
 		case err != nil:
-			return p, nil, &pinflow.Error{Op: "stage part", On: d.objects.String() + "/" + p.Name, Err: err}
+			return p, nil, &pinflow.Error{Op: "stage part", On: at(d.objects, p.Name), Err: err}
 		case info.Size() != p.Size:
 			return p, nil, d.changed(p, fmt.Errorf("it has %d bytes, its manifest says %d", info.Size(), p.Size))
 		}
@@ -119,7 +119,7 @@ func (d *DerivedArea) Stage(ctx context.Context, p pinflow.Part) (pinflow.Part, 
 }
 
 func (d *DerivedArea) changed(p pinflow.Part, err error) error {
-	return &pinflow.Error{Op: "stage part", On: d.objects.String() + "/" + p.Name, Kind: pinflow.Invalid, Err: err,
+	return &pinflow.Error{Op: "stage part", On: at(d.objects, p.Name), Kind: pinflow.Invalid, Err: err,
 		Hint: "The file is damaged or was changed: run the batch of its period again."}
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/pinflow/pinflow"
 )
@@ -82,7 +83,7 @@ func (t *Topic) Extent(ctx context.Context, o Object) (Extent, error) {
 }
 
 func (t *Topic) headOf(ctx context.Context, o Object) (e Extent, ok bool, err error) {
-	body, err := t.objects.Get(ctx, o.Name(t.PeriodLength()))
+	body, err := t.openHead(ctx, o.Name(t.PeriodLength()))
 	if err != nil {
 		return e, false, err
 	}
@@ -92,6 +93,14 @@ func (t *Topic) headOf(ctx context.Context, o Object) (e Extent, ok bool, err er
 		return e, false, t.readFault(o, source, err)
 	}
 	return e, ok, nil
+}
+
+// openHead opens an object of which only the header will be read, however long that may be.
+func (t *Topic) openHead(ctx context.Context, name string) (io.ReadCloser, error) {
+	if heads, ok := t.objects.(pinflow.HeadReader); ok {
+		return heads.GetHead(ctx, name, headSize+math.MaxUint16)
+	}
+	return t.objects.Get(ctx, name)
 }
 
 // measure reads all lines.

@@ -45,7 +45,7 @@ func (t *Topic) countGrown(ctx context.Context) error {
 		}
 		n, err := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(info.Name, prefix), ".json"))
 		if err != nil || !strings.HasSuffix(info.Name, ".json") {
-			return &pinflow.Error{Op: "read the partition count", On: t.objects.String() + "/" + info.Name, Kind: pinflow.Invalid, Err: err,
+			return &pinflow.Error{Op: "read the partition count", On: at(t.objects, info.Name), Kind: pinflow.Invalid, Err: err,
 				Hint: "Move files that Pinflow did not write out of the lake."}
 		}
 		t.heard(n)

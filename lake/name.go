@@ -28,6 +28,12 @@ func (o Object) Name(l pinflow.PeriodLength) string {
 	return fmt.Sprintf("%s%s%05d-%020d%s", topicFolder(o.Topic), folderOf(l, o.Period), o.Partition, o.Start, objectSuffix)
 }
 
+// at is where an object lies, for people: the URL of its place without parameters, and its name.
+func at(objects pinflow.Objects, name string) string {
+	place, _, _ := strings.Cut(objects.String(), "?")
+	return place + "/" + name
+}
+
 // topicFolder is where all of a topic lies.
 func topicFolder(topic string) string { return rawFolder + topic + "/" }
 

@@ -111,7 +111,7 @@ func (t *Topic) parseLine(o Object, text []byte) (Line, error) {
 
 // damaged is the error of an object that is not as it was written.
 func (t *Topic) damaged(o Object, err error) error {
-	return &pinflow.Error{Op: "read object", On: t.objects.String() + "/" + o.Name(t.PeriodLength()), Kind: pinflow.Invalid, Err: err,
+	return &pinflow.Error{Op: "read object", On: at(t.objects, o.Name(t.PeriodLength())), Kind: pinflow.Invalid, Err: err,
 		Hint: "The object is damaged, or was not written by Pinflow: restore it from a copy."}
 }
 
@@ -146,7 +146,7 @@ func (t *Topic) readFault(o Object, source *sourceErr, err error) error {
 	if source.err == nil {
 		return t.damaged(o, err)
 	}
-	return &pinflow.Error{Op: "read object", On: t.objects.String() + "/" + o.Name(t.PeriodLength()), Kind: pinflow.Unavailable, Err: source.err}
+	return &pinflow.Error{Op: "read object", On: at(t.objects, o.Name(t.PeriodLength())), Kind: pinflow.Unavailable, Err: source.err}
 }
 
 // sourceErr remembers an error of r, to tell it from one of the bytes read.

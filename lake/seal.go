@@ -82,7 +82,7 @@ func (t *Topic) readSeal(ctx context.Context, p pinflow.Period) (*seal, error) {
 	}
 	s, err := t.parseSeal(p, text)
 	if err != nil {
-		return nil, &pinflow.Error{Op: "read the seal of a period", On: t.objects.String() + "/" + t.sealName(p), Kind: pinflow.Invalid, Err: err,
+		return nil, &pinflow.Error{Op: "read the seal of a period", On: at(t.objects, t.sealName(p)), Kind: pinflow.Invalid, Err: err,
 			Hint: "It was written by another version of Pinflow, or changed: restore it from a copy."}
 	}
 	return s, nil

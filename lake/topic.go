@@ -93,7 +93,7 @@ func OpenTopic(ctx context.Context, objects pinflow.Objects, topic string) (*Top
 	}
 	t := &Topic{objects: objects}
 	if err := t.parse(topic, text); err != nil {
-		return nil, &pinflow.Error{Op: "read", On: objects.String() + "/" + name, Kind: pinflow.Invalid, Err: err,
+		return nil, &pinflow.Error{Op: "read", On: at(objects, name), Kind: pinflow.Invalid, Err: err,
 			Hint: "The lake was written by another version of Pinflow, or the file was changed."}
 	}
 	t.grown.Store(int32(t.Partitions))
@@ -109,7 +109,7 @@ func getAll(ctx context.Context, objects pinflow.Objects, name string) ([]byte, 
 	defer r.Close()
 	text, err := io.ReadAll(io.LimitReader(r, maxSmall))
 	if err != nil {
-		return nil, &pinflow.Error{Op: "read object", On: objects.String() + "/" + name, Kind: pinflow.Unavailable, Err: err}
+		return nil, &pinflow.Error{Op: "read object", On: at(objects, name), Kind: pinflow.Unavailable, Err: err}
 	}
 	return text, nil
 }
@@ -157,5 +157,5 @@ func (t *Topic) agree(ctx context.Context, topic pinflow.Topic, have int, length
 	default:
 		return nil
 	}
-	return &pinflow.Error{Op: "keep a topic in the lake", On: t.objects.String() + "/" + topicFolder(t.Topic), Kind: pinflow.Invalid, Err: errors.New(why), Hint: do}
+	return &pinflow.Error{Op: "keep a topic in the lake", On: at(t.objects, topicFolder(t.Topic)), Kind: pinflow.Invalid, Err: errors.New(why), Hint: do}
 }

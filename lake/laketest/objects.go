@@ -30,6 +30,7 @@ func Objects(t *testing.T, open func(t testing.TB) pinflow.Objects) {
 		{"readers see one or the other", readersSeeOneOrTheOther},
 		{"delete", deletes},
 		{"local files", localFiles},
+		{"heads", heads},
 		{"not found", notFound},
 		{"list", list},
 		{"list ends early", listEndsEarly},

@@ -3,9 +3,11 @@ package laketest
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -126,5 +128,32 @@ func localFiles(t *testing.T, o pinflow.Objects) {
 	path := local.Path("a b/period=1/c%2F")
 	if content, err := os.ReadFile(path); string(content) != "x" || err != nil || !filepath.IsAbs(path) {
 		t.Errorf("%s holds %q, %v", path, content, err)
+	}
+}
+
+// heads reads the beginnings of objects, if the place can do that alone.
+func heads(t *testing.T, o pinflow.Objects) {
+	h, ok := o.(pinflow.HeadReader)
+	if !ok {
+		t.Skip("its objects have no heads")
+	}
+	if _, err := h.GetHead(t.Context(), "nothing", 5); pinflow.KindOf(err) != pinflow.NotFound {
+		t.Errorf("the head of nothing: %v", err)
+	}
+	for size, n := range map[int]int64{0: 5, 3: 5, 5: 5, 200_000: 70_000} {
+		name := fmt.Sprintf("a/%d", size)
+		content := []byte(strings.Repeat("0123456789", size/10+1)[:size])
+		put(t, o, name, content)
+		r, err := h.GetHead(t.Context(), name, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(r)
+		if want := content[:min(int64(size), n)]; err != nil || !bytes.Equal(got, want) {
+			t.Errorf("of %d bytes, %d come as the first %d: %v", size, len(got), n, err)
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }

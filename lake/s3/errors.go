@@ -21,6 +21,7 @@ import (
 const (
 	codeNoObject = "NoSuchKey"
 	codeNoUpload = "NoSuchUpload"
+	codeNoRange  = "InvalidRange"
 	codeConflict = "ConditionalRequestConflict" // another put of the same name is under way
 )
 

@@ -16,11 +16,21 @@ import (
 // Get implements pinflow.ObjectReader. The object that is returned is read to its end as it was when Get found it: a read that breaks off goes on where it was,
 // and is Unavailable if the object has been replaced meanwhile. ctx must last while it is read.
 func (b *Bucket) Get(ctx context.Context, name string) (io.ReadCloser, error) {
+	return b.get(ctx, name, 0)
+}
+
+// GetHead implements pinflow.HeadReader.
+func (b *Bucket) GetHead(ctx context.Context, name string, n int64) (io.ReadCloser, error) {
+	return b.get(ctx, name, n)
+}
+
+// get opens an object, up to an end if that is not 0.
+func (b *Bucket) get(ctx context.Context, name string, end int64) (io.ReadCloser, error) {
 	const op = "get object"
 	if err := b.check(op, name); err != nil {
 		return nil, err
 	}
-	r := &reader{b: b, ctx: ctx, name: name, size: -1}
+	r := &reader{b: b, ctx: ctx, name: name, end: end, size: -1}
 	if err := r.open(); err != nil {
 		return nil, b.fault(ctx, op, name, err)
 	}
@@ -36,7 +46,8 @@ type reader struct {
 	body   io.ReadCloser // nil while it has broken off
 	etag   *string
 	at     int64
-	size   int64 // -1 if the server did not say
+	end    int64 // no more is asked for; 0 for all
+	size   int64 // of what is asked for, -1 if the server did not say
 	broken int   // breaks since the last byte came
 }
 
@@ -45,21 +56,27 @@ const smallRest = 64 << 10
 
 // open asks for the object, from at on.
 func (r *reader) open() error {
-	in := &s3.GetObjectInput{Bucket: &r.b.bucket, Key: r.b.key(r.name)}
-	if r.at > 0 {
-		in.Range, in.IfMatch = aws.String(fmt.Sprintf("bytes=%d-", r.at)), r.etag
-	} else {
-		in.ChecksumMode, in.IfMatch = types.ChecksumModeEnabled, r.etag
+	in := &s3.GetObjectInput{Bucket: &r.b.bucket, Key: r.b.key(r.name), IfMatch: r.etag}
+	switch {
+	case r.end > 0:
+		in.Range = aws.String(fmt.Sprintf("bytes=%d-%d", r.at, r.end-1))
+	case r.at > 0:
+		in.Range = aws.String(fmt.Sprintf("bytes=%d-", r.at))
+	default:
+		in.ChecksumMode = types.ChecksumModeEnabled
 	}
 	got, err := r.b.client.GetObject(r.ctx, in)
 	switch {
 	case err != nil && r.etag != nil && exists(err):
 		return r.fault(errors.New("it was replaced while it was read"))
+	case err != nil && r.at == 0 && r.end > 0 && codeOf(err) == codeNoRange: // it is empty
+		r.end = 0
+		return r.open()
 	case err != nil:
 		return err
-	case r.at > 0 && !strings.HasPrefix(aws.ToString(got.ContentRange), fmt.Sprintf("bytes %d-", r.at)):
+	case in.Range != nil && !strings.HasPrefix(aws.ToString(got.ContentRange), fmt.Sprintf("bytes %d-", r.at)):
 		got.Body.Close()
-		return r.fault(errors.New("the server does not go on where it is asked to"))
+		return r.fault(errors.New("the server does not give the part of it that it is asked for"))
 	}
 	if r.etag == nil && got.ContentLength != nil {
 		r.size = *got.ContentLength

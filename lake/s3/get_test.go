@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/lake"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
@@ -101,5 +102,25 @@ func TestConnectionsAreUsedAgain(t *testing.T) {
 	}
 	if len(from) != 1 {
 		t.Errorf("%d connections", len(from))
+	}
+}
+
+// TestLakeReadsHeads: to know what an object holds, the lake fetches no more of it than it must.
+func TestLakeReadsHeads(t *testing.T) {
+	b, p := through(t, nil)
+	name := "raw/t/period=1970-01-01/00000-00000000000000000000.json.gz"
+	must(t, b.Replace(t.Context(), "raw/t/_topic.json", []byte(`{"version":1,"topic":"t","topic_id":"","partitions":1,"period_seconds":86400}`)))
+	content := append([]byte{0x1f, 0x8b, 8, 4, 9: 255, 10: 28, 12: 'P', 13: 'F', 14: 24, 16: 7, 24: 7, 39: 0}, random(5<<20)...)
+	must(t, b.Replace(t.Context(), name, content))
+	topic, err := lake.OpenTopic(t.Context(), b, "t")
+	must(t, err)
+	p.change(first("GetObject", refuse(503, "SlowDown"), cut(0.1)))
+	before := testutil.ToFloat64(b.meters.received)
+	e, err := topic.Extent(t.Context(), lake.Object{TopicPartition: pinflow.TopicPartition{Topic: "t"}})
+	if err != nil || e != (lake.Extent{End: 7, Records: 7}) {
+		t.Errorf("%+v, %v", e, err)
+	}
+	if n := testutil.ToFloat64(b.meters.received) - before; n > 200_000 {
+		t.Errorf("%v bytes were fetched", n)
 	}
 }

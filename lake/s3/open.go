@@ -53,7 +53,10 @@ type Bucket struct {
 	pageSize  int32 // names of a listing that come at a time; 0 for the server's
 }
 
-var _ pinflow.Objects = (*Bucket)(nil)
+var (
+	_ pinflow.Objects    = (*Bucket)(nil)
+	_ pinflow.HeadReader = (*Bucket)(nil)
+)
 
 // Open opens a place and tries whether a lake can be kept there. What makes no sense, credentials that are not good for it and a server without conditional writes are Invalid
 // errors, a bucket that is not there is NotFound, a server that does not answer Unavailable.

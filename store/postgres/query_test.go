@@ -110,7 +110,7 @@ func typedPlan() *pinflow.Plan {
 			pinflow.RejectsTable(),
 		},
 		Views: []pinflow.View{{Name: "sales", DuckDB: "SELECT category, sum(n)::BIGINT AS n, sum(total)::DECIMAL(38,4) AS total, max(huge) AS huge FROM {gen}.sales GROUP BY category",
-			Postgres: "SELECT category, sum(n)::bigint AS n, sum(total)::numeric(38,4) AS total, max(huge) AS huge FROM {gen}.sales GROUP BY category"}},
+			Postgres: `SELECT category COLLATE "und-x-icu" AS category, sum(n)::bigint AS n, sum(total)::numeric(38,4) AS total, max(huge) AS huge FROM {gen}.sales GROUP BY 1`}},
 	}
 	names := make([]string, len(all))
 	for i, c := range all {

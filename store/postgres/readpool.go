@@ -2,10 +2,7 @@ package postgres
 
 import (
 	"fmt"
-	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -28,10 +25,6 @@ func (s *Store) readConfig(writers *pgxpool.Config) (*pgxpool.Config, error) {
 	config.MinConns, config.MaxConns = 0, int32(s.o.Readers)
 	for name, value := range readSettings {
 		config.ConnConfig.RuntimeParams[name] = value
-	}
-	// A query that is given up ends on the server too.
-	config.ConnConfig.BuildContextWatcherHandler = func(conn *pgconn.PgConn) ctxwatch.Handler {
-		return &pgconn.CancelRequestContextWatcherHandler{Conn: conn, DeadlineDelay: 5 * time.Second}
 	}
 	return config, nil
 }

@@ -87,9 +87,9 @@ func placed(c pinflow.Column) (column, show string) {
 	element, isList := strings.CutSuffix(t, "[]")
 	switch {
 	case isTime(element) && isList:
-		return name + " BIGINT[]", fmt.Sprintf("list_transform(%s, lambda t: %s) AS %s", name, shownTime("t", element), name)
+		return name + " BIGINT[]", fmt.Sprintf("list_transform(%s, lambda t: %s)::%s AS %s", name, shownTime("t", element), c.Type, name)
 	case isTime(element):
-		return name + " BIGINT", shownTime(name, t) + " AS " + name
+		return name + " BIGINT", fmt.Sprintf("(%s)::%s AS %s", shownTime(name, t), c.Type, name)
 	case t != c.Type:
 		return name + " " + t, fmt.Sprintf("%s::%s AS %s", name, c.Type, name)
 	}

@@ -62,5 +62,6 @@ func (m monitored) run(ctx context.Context, s *config.Settings, log *slog.Logger
 	}
 	monitor(guard, metrics, nil)
 	server := guard.serve(l, func() {})
+	log.Info("this process tells how it is", "at", server.url()+"/readyz")
 	return errors.Join(work(ctx), server.stop())
 }

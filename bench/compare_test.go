@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -28,4 +29,9 @@ func compare(b *testing.B, unit string, ours, peer func(time.Duration) float64) 
 	b.ReportMetric(theirs[n/2], "peer-"+unit)
 	b.ReportMetric(ratios[n/2], "ratio")
 	b.Logf("ratios %.2f to %.2f", ratios[0], ratios[n-1])
+}
+
+// spread shows the least and the greatest of ratios.
+func spread(ratios []float64) string {
+	return fmt.Sprintf("%.2f to %.2f", slices.Min(ratios), slices.Max(ratios))
 }

@@ -74,8 +74,10 @@ func apply(ctx context.Context, tx pgx.Tx, version int, steps []string) error {
 
 // storeVersion returns -1 for a database without a store.
 func storeVersion(ctx context.Context, q querier) (version int, err error) {
+	// Not to_regclass: a session remembers that a schema was not there, and is not told of another's until it locks a table.
+	const look = "SELECT EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = '_pinflow' AND c.relname = 'store')"
 	var there bool
-	if err := q.QueryRow(ctx, "SELECT to_regclass('_pinflow.store') IS NOT NULL").Scan(&there); err != nil || !there {
+	if err := q.QueryRow(ctx, look).Scan(&there); err != nil || !there {
 		return -1, err
 	}
 	err = q.QueryRow(ctx, "SELECT version FROM _pinflow.store").Scan(&version)

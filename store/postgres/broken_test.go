@@ -73,10 +73,10 @@ func TestBrokenLines(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	url := newDatabase(t)
 	l := &line{}
-	s := openInn(t, postgres.WithDial(postgres.Options{URL: url}, l.dial))
+	s, o := openInn(t, postgres.WithDial(postgres.Options{URL: url}, l.dial)), newObserver(t, url)
 	unsure := 0
 	for n := range 60 {
-		at := checkInn(t, url)
+		at := o.position()
 		l.breakAfter(1 + n)
 		err := s.Commit(t.Context(), visit("g1", at, at+1+r.Int64N(20)))
 		l.breakAfter(0)
@@ -85,26 +85,25 @@ func TestBrokenLines(t *testing.T) {
 		}
 		if err != nil {
 			unsure++
-		} else if checkInn(t, url) == at {
+		} else if o.position() == at {
 			t.Errorf("broken at %d: it was committed, and is not there", n)
 		}
 	}
 	if unsure < 1 || l.broke < 20 {
 		t.Errorf("it broke %d times, %d times without an outcome: the test tells nothing", l.broke, unsure)
 	}
-	end := checkInn(t, url)
-	for n := range 120 {
+	end := o.position()
+	for n := range 90 {
 		in := install("g1", end)
 		in.Again = true
-		l.breakAfter(1 + n)
+		l.breakAfter(1 + 4*n)
 		_, err := s.Install(t.Context(), in)
 		l.breakAfter(0)
 		if err != nil && pinflow.KindOf(err) != pinflow.Unavailable {
 			t.Fatalf("broken at %d: %v", n, err)
 		}
 	}
-	execute(t, url, "DELETE FROM _pinflow.comparisons WHERE id > 1") // each install again was recorded
-	if checkInn(t, url) != end {
+	if o.position() != end {
 		t.Error("an install moved the position back")
 	}
 }
@@ -113,13 +112,14 @@ func TestBrokenLines(t *testing.T) {
 func TestTerminatedBackends(t *testing.T) {
 	r := rand.New(rand.NewPCG(2, 1))
 	url := newDatabase(t)
-	s := openInn(t, postgres.Options{URL: url})
+	s, o := openInn(t, postgres.Options{URL: url}), newObserver(t, url)
 	terminate := func() {
-		execute(t, url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'pinflow'")
+		_, err := o.conn.Exec(t.Context(), "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'pinflow'")
+		must(t, err)
 	}
 	done, given := 0, 0
 	for n := range 24 {
-		at := checkInn(t, url)
+		at := o.position()
 		d := visit("g1", at, at+1+r.Int64N(20))
 		times := []int{1, 2, 9}[n%3]
 		strike := func() {
@@ -140,7 +140,7 @@ func TestTerminatedBackends(t *testing.T) {
 		switch err := s.Commit(t.Context(), d); {
 		case err == nil:
 			done++
-			if checkInn(t, url) == at {
+			if o.position() == at {
 				t.Error("it was committed, and is not there")
 			}
 		case pinflow.KindOf(err) == pinflow.Unavailable:
@@ -152,7 +152,7 @@ func TestTerminatedBackends(t *testing.T) {
 	if done < 8 || given < 4 {
 		t.Errorf("%d committed, %d given up: the test tells nothing", done, given)
 	}
-	checkInn(t, url)
+	o.position()
 }
 
 // struck are rows of which one is struck.

@@ -57,7 +57,9 @@ func TestOddValuesComeBack(t *testing.T) {
 		if i == 0 {
 			d.Added = append(d.Added, pinflow.Addition{Table: "odd", Rows: came})
 		}
+		s.WaitMerges()
 		must(t, s.Commit(t.Context(), d))
+		s.WaitMerges()
 	}
 	result, err := s.Query(t.Context(), pinflow.Query{SQL: "SELECT text, list, ratio, huge, price, data, numbers FROM odd ORDER BY _offset"})
 	must(t, err)

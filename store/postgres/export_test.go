@@ -19,3 +19,24 @@ func (s *Store) Migrate(ctx context.Context, more ...string) error {
 
 // MigrationSteps is this version's format.
 func MigrationSteps() int { return len(migrations) }
+
+// WaitMerges waits until nobody merges.
+func (s *Store) WaitMerges() {
+	s.mu.Lock()
+	var waits []chan struct{}
+	for _, g := range s.generations {
+		for _, t := range g.order {
+			t.growth.mu.Lock()
+			for _, at := range t.growth.periods {
+				if at.merging != nil {
+					waits = append(waits, at.merging)
+				}
+			}
+			t.growth.mu.Unlock()
+		}
+	}
+	s.mu.Unlock()
+	for _, wait := range waits {
+		<-wait
+	}
+}

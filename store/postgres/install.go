@@ -37,7 +37,20 @@ func (s *Store) Install(ctx context.Context, in pinflow.Installation) (c *pinflo
 	if c == nil || !c.Unchanged {
 		s.metrics.installed(err, time.Since(start))
 	}
+	if err == nil && !c.Unchanged {
+		s.goBeside(func() { s.summarize(i.g) })
+	}
 	return c, err
+}
+
+// summarize has the indexes tell where the rows of the period lie, and those that came since the last one. The server would do it some day; until then each install would
+// look through all of these.
+func (s *Store) summarize(g *generation) {
+	const query = `SELECT count(brin_summarize_new_values(i.indexrelid)) FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid JOIN pg_am AS a ON a.oid = c.relam
+		WHERE a.amname = 'brin' AND c.relnamespace = $1::text::regnamespace`
+	if _, err := s.db.Exec(s.ctx, query, schemaOf(g.name)); err != nil && s.ctx.Err() == nil {
+		s.o.Log.Debug("indexes were not brought up to date, what is read is right all the same", "generation", g.name, "error", err)
+	}
 }
 
 // on runs f on a connection of its own, with what is known of the generation, again where that is safe.

@@ -26,8 +26,8 @@ const beat = 10 * time.Second
 // startListening wakes who waits here when something was changed elsewhere, until the store closes.
 func (s *Store) startListening(ctx context.Context) error {
 	conn, err := s.openListener(ctx)
-	if err == nil {
-		s.beside.Go(func() { s.listen(conn) })
+	if err == nil && !s.goBeside(func() { s.listen(conn) }) {
+		closeConn(conn)
 	}
 	return err
 }

@@ -24,69 +24,118 @@ type growth struct {
 // grown is how a period has grown since it was merged, and what it was then.
 type grown struct {
 	added, merged int64
-	busy          bool
+	merging       chan struct{} // closed when it is done; nil if nobody is at it
 }
 
-// due notes rows that have come, and returns the periods that are to be merged. The caller calls merged for each.
-func (g *growth) due(added map[pinflow.Period]int64, limit int64) (due []pinflow.Period) {
+// due notes rows that have come to a period. start means that the caller is to merge it, and then calls done; wait, if not nil, is what a caller waits for who
+// adds faster than is merged.
+func (g *growth) due(period pinflow.Period, rows, limit int64) (start bool, wait <-chan struct{}) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for period, n := range added {
-		at := g.periods[period]
-		if at == nil {
-			g.prune()
-			at = &grown{}
-			g.periods[period] = at
-		}
-		at.added += n
-		enough := limit
-		if enough <= 0 {
-			enough = max(mergeAfter, at.merged)
-		}
-		if at.added > enough && !at.busy {
-			at.busy = true
-			due = append(due, period)
-		}
+	at := g.periods[period]
+	if at == nil {
+		g.prune()
+		at = &grown{}
+		g.periods[period] = at
 	}
-	return due
+	at.added += rows
+	if limit <= 0 {
+		limit = max(mergeAfter, at.merged)
+	}
+	switch {
+	case at.added <= limit:
+		return false, nil
+	case at.merging == nil:
+		at.merging = make(chan struct{})
+		return true, nil
+	case at.added > 4*max(limit, mergeAfter):
+		return false, at.merging
+	}
+	return false, nil
 }
 
 // prune forgets periods to which nothing has come for long: few live ones are open at a time.
 func (g *growth) prune() {
 	const most = 64
-	for period := range g.periods {
+	for period, at := range g.periods {
 		if len(g.periods) < most {
 			return
 		}
-		if !g.periods[period].busy {
+		if at.merging == nil {
 			delete(g.periods, period)
 		}
 	}
 }
 
-func (g *growth) merged(period pinflow.Period, rows int64) {
+// done notes that a period was merged to so many rows. What came meanwhile counts towards the next time.
+func (g *growth) done(period pinflow.Period, began, rows int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	*g.periods[period] = grown{merged: rows}
+	at := g.periods[period]
+	close(at.merging)
+	*at = grown{added: at.added - began, merged: rows}
 }
 
-// grow merges the periods to which enough has come. It runs after a commit that readers see already, so nothing that fails here
+// added returns how many rows have come to a period since it was merged.
+func (g *growth) added(period pinflow.Period) int64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.periods[period].added
+}
+
+// grow has the periods merged to which enough has come. It runs after a commit that readers see already, so nothing that fails here
 // loses anything: it is reported, and tried again once as much has come again.
 func (s *Store) grow(ctx context.Context, g *generation, added map[*table]map[pinflow.Period]int64) {
-	for _, t := range g.order {
-		for _, period := range t.growth.due(added[t], s.o.Merge) {
-			began := time.Now()
-			rows, err := s.merge(ctx, g, t, period)
-			if err != nil {
-				rows = 0
-				s.metrics.trouble()
-				s.o.Log.Warn("recent rows were not merged, the metrics are exact all the same", "table", t.Name, "error", err)
-			} else {
-				s.metrics.merged(time.Since(began))
+	for t, periods := range added {
+		for period, rows := range periods {
+			start, wait := t.growth.due(period, rows, s.o.Merge)
+			if start && !s.goBeside(func() { s.mergeBeside(g, t, period) }) {
+				t.growth.done(period, 0, 0)
 			}
-			t.growth.merged(period, rows)
+			if wait == nil {
+				continue
+			}
+			select {
+			case <-wait:
+			case <-ctx.Done():
+			case <-s.ctx.Done():
+			}
 		}
 	}
+}
+
+// mergeBeside merges a period while commits go on, one at a time.
+func (s *Store) mergeBeside(g *generation, t *table, period pinflow.Period) {
+	began, rows := t.growth.added(period), int64(0)
+	defer func() { t.growth.done(period, began, rows) }()
+	select {
+	case s.merging <- struct{}{}:
+		defer func() { <-s.merging }()
+	case <-s.ctx.Done():
+		return
+	}
+	start := time.Now()
+	var err error
+	if rows, err = s.merge(s.ctx, g, t, period); err == nil {
+		s.metrics.merged(time.Since(start))
+		err = s.clean(s.ctx, t)
+	}
+	if err != nil && s.ctx.Err() == nil {
+		s.metrics.trouble()
+		s.o.Log.Warn("recent rows were not merged, the metrics are exact all the same", "table", t.Name, "error", err)
+	}
+}
+
+// clean frees the room of the rows that were merged at once: until the server gets round to it, the table would grow by as much again and again.
+func (s *Store) clean(ctx context.Context, t *table) error {
+	conn, err := s.db.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	return s.patiently(ctx, conn.Conn(), func(ctx context.Context) error {
+		return runOn(ctx, conn.Conn(), "VACUUM (SKIP_LOCKED, TRUNCATE false) "+t.name)
+	})
 }
 
 // merge merges the rows of a period among themselves, as far as they are committed, and returns how many there are then. It goes beside commits, and not beside an

@@ -86,7 +86,7 @@ func TestMigrations(t *testing.T) {
 	if v := ask[int](t, url, "SELECT version FROM _pinflow.store"); v != postgres.MigrationSteps() || ask[bool](t, url, "SELECT to_regclass('_pinflow.later') IS NOT NULL") {
 		t.Errorf("half a migration stays, at version %d", v)
 	}
-	if checkInn(t, url) != 5 {
+	if newObserver(t, url).position() != 5 {
 		t.Error("what was counted is gone")
 	}
 }

@@ -74,9 +74,10 @@ type Store struct {
 	gate    readonly.Gate // of the queries
 	shapes  shapes        // of what they read
 
-	ctx    context.Context // ends with Close
-	cancel context.CancelFunc
-	beside sync.WaitGroup // what runs beside calls
+	ctx     context.Context // ends with Close
+	cancel  context.CancelFunc
+	beside  sync.WaitGroup // what runs beside calls
+	merging chan struct{}  // holds a token while somebody merges
 
 	mu          sync.Mutex
 	generations map[string]*generation // as far as they are known here
@@ -87,12 +88,11 @@ type Store struct {
 // store that a newer version wrote, and a server that cannot hold one, are Invalid errors.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	o.setDefaults()
-	s := &Store{o: o, id: rand.Text(), generations: map[string]*generation{}, changed: make(chan struct{})}
+	s := &Store{o: o, id: rand.Text(), generations: map[string]*generation{}, changed: make(chan struct{}), merging: make(chan struct{}, 1)}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.gate = readonly.Gate{Instance: o.Instance, Timeout: o.Timeout, Slots: make(chan struct{}, o.Readers), Closed: s.ctx.Done()}
 	if err := s.open(ctx); err != nil {
-		s.cancel()
-		s.beside.Wait()
+		s.stop()
 		s.closePools()
 		s.metrics.unregister(o.Metrics)
 		return nil, err
@@ -120,8 +120,7 @@ func (s *Store) open(ctx context.Context) error {
 
 // Close waits for the commits and queries that are under way; later ones are refused.
 func (s *Store) Close() error {
-	s.cancel()
-	s.beside.Wait()
+	s.stop()
 	s.gate.Wait()
 	s.closePools()
 	s.metrics.unregister(s.o.Metrics)
@@ -134,6 +133,25 @@ func (s *Store) closePools() {
 			pool.Close()
 		}
 	}
+}
+
+// goBeside runs f beside calls; false means that the store closes.
+func (s *Store) goBeside(f func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() != nil {
+		return false
+	}
+	s.beside.Go(f)
+	return true
+}
+
+// stop ends what runs beside calls.
+func (s *Store) stop() {
+	s.mu.Lock()
+	s.cancel()
+	s.mu.Unlock()
+	s.beside.Wait()
 }
 
 // Changes implements pinflow.StoreReader.

@@ -27,7 +27,10 @@
 //   - A request that is too large or of no known kind ends its connection before kfake sees it, which would make room for
 //     the former and panic over the latter.
 //
-// Known limits: kfake ignores an error of fsync itself (one of write is reported); a transaction open at a crash is
+//   - Beyond loopback, clients log in before kfake hears of them (gate.go, login.go): its own login would let a user that it does not know
+//     in with an empty password. This machine's processes come by another address, on loopback, and are not asked.
+//
+// Known limits: who has logged in may do everything, and stays until his connection ends although he is taken out of the file; kfake ignores an error of fsync itself (one of write is reported); a transaction open at a crash is
 // aborted; the answer to a producer does not tell the append time.
 package embedded
 

@@ -108,7 +108,7 @@ func (c *check) replication() {
 	reassign := "Give it three replicas with kafka-reassign-partitions.sh, and then: " + c.set("min.insync.replicas", 2)
 	switch {
 	case int64(factor) < least:
-		c.find(pinflow.Broken, c.set("min.insync.replicas", max(factor-1, 1)), "min.insync.replicas is %d, but each record has %d: every append is refused.", least, factor)
+		c.find(pinflow.Warning, c.set("min.insync.replicas", max(factor-1, 1)), "min.insync.replicas is %d, but each record has %d: some versions of Kafka refuse every append, others take %d for enough.", least, factor, factor)
 	case factor == 1 && c.brokers == 1:
 		c.find(pinflow.Note, "", "The cluster has one broker: if its disk is lost, so are the records that are not in the lake yet.")
 	case factor == 1:
@@ -119,11 +119,12 @@ func (c *check) replication() {
 	case int64(factor) == least:
 		c.find(pinflow.Warning, c.set("min.insync.replicas", factor-1), "min.insync.replicas is %d, as many as each record has: while one broker is down, posts are answered with 503.", least)
 	}
+	least = min(least, int64(factor))
 	for _, p := range c.detail.Partitions.Sorted() {
 		switch isr := len(p.ISR); {
 		case p.Leader < 0:
 			c.find(pinflow.Broken, "Start the brokers "+numbers(p.Replicas)+" again.", "Partition %d has no leader: nothing can be appended to it or read from it.", p.Partition)
-		case int64(isr) < least && int64(factor) >= least:
+		case int64(isr) < least:
 			c.find(pinflow.Broken, "Start the brokers "+numbers(p.Replicas)+" again.", "Partition %d has %d of %d replicas in sync, fewer than min.insync.replicas (%d): appends to it are refused.", p.Partition, isr, factor, least)
 		case isr < len(p.Replicas):
 			c.find(pinflow.Warning, "Start the brokers "+numbers(p.Replicas)+" again, or let them catch up.", "Partition %d has %d of %d replicas in sync.", p.Partition, isr, factor)

@@ -100,8 +100,8 @@ func TestCheckTopic(t *testing.T) {
 
 	bad := create("cleanup.policy=compact", "min.insync.replicas=2", "unclean.leader.election.enable=true", "compression.type=zstd", "retention.ms=3600000")
 	found := look(bad, kafka.TopicNeeds{Partitions: 3},
-		"broken message.timestamp.type is CreateTime", "broken cleanup.policy is compact", "broken min.insync.replicas is 2", "broken max.message.bytes is 1048588", "broken It has 1 partitions",
-		"warning unclean.leader.election.enable", "warning retention.ms is 1h", "note compression.type is zstd")
+		"broken message.timestamp.type is CreateTime", "broken cleanup.policy is compact", "broken max.message.bytes is 1048588", "broken It has 1 partitions",
+		"warning unclean.leader.election.enable", "warning min.insync.replicas is 2", "warning retention.ms is 1h", "note compression.type is zstd")
 	run := func(class, command string) {
 		t.Helper()
 		if out, err := exec.CommandContext(t.Context(), "bash", append([]string{script, "run", class}, strings.Fields(command)...)...).CombinedOutput(); err != nil {

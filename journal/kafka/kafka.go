@@ -4,6 +4,10 @@
 // Records are read as committed: what an aborted transaction wrote is not seen, and offsets that no
 // reader sees (transaction markers, compacted records) are gaps. Where a reader starts is always what
 // its caller says; the offsets that a consumer group has committed are never read.
+//
+// Members of a group have no lasting identity (group.instance.id): one that is stopped leaves, and its partitions are with others within a
+// second, which a rolling restart wants more than to get the same ones back; one that is killed has them taken over after SessionTimeout.
+// Two processes that were given one identity would throw each other out.
 package kafka
 
 import (

@@ -78,7 +78,8 @@ func TestConsumers(t *testing.T) {
 			return seen
 		})
 		start("Kafka's console consumer", func() []sent { return consoleConsume(t, p, count) })
-		taken := post(t, p, posts(t, "consumers", count))
+		taken := post(t, p, posts(t, "consumers one by one", count/2))
+		taken = append(taken, postBulk(t, p, posts(t, "consumers in bulk", count/2))...) // in batches, which a codec could compress
 		reading.Wait()
 		want := byPlace(t, taken, false)
 		for _, r := range readers {
@@ -112,6 +113,29 @@ func post(t *testing.T, p *process, all []json.RawMessage) []sent {
 		taken = append(taken, receipt)
 	}
 	return taken
+}
+
+// postBulk posts all at once and returns what was answered.
+func postBulk(t *testing.T, p *process, all []json.RawMessage) []sent {
+	t.Helper()
+	body, err := json.Marshal(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.Post(p.http+"/pin/", "application/json", bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	var bulk struct{ Results []sent }
+	err = json.NewDecoder(answer.Body).Decode(&bulk)
+	if answer.StatusCode != http.StatusOK || err != nil || len(bulk.Results) != len(all) {
+		t.Fatalf("a bulk of %d is answered %s with %d results, %v", len(all), answer.Status, len(bulk.Results), err)
+	}
+	for i, one := range all {
+		bulk.Results[i].Value = string(one)
+	}
+	return bulk.Results
 }
 
 // consoleConsume reads with Kafka's console consumer.

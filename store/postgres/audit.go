@@ -114,26 +114,31 @@ func (i *install) ready(ctx context.Context) (why string, err error) {
 
 // Installed implements pinflow.BatchStore and pinflow.AuditStore.
 func (s *Store) Installed(ctx context.Context, generation string) (all []pinflow.Installed, err error) {
-	err = s.look(ctx, "read installed periods", generation, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, "SELECT period, installed_at, ranges, parts FROM _pinflow.installed WHERE generation = $1 ORDER BY period", generation)
-		if err != nil {
+	err = s.look(ctx, "read installed periods", generation, func(tx pgx.Tx) (err error) {
+		all, err = installed(ctx, tx, generation)
+		return err
+	})
+	return all, err
+}
+
+// installed reads a generation's installed periods, oldest first.
+func installed(ctx context.Context, q querier, generation string) (all []pinflow.Installed, err error) {
+	rows, err := q.Query(ctx, "SELECT period, installed_at, ranges, parts FROM _pinflow.installed WHERE generation = $1 ORDER BY period", generation)
+	if err != nil {
+		return nil, err
+	}
+	var period pinflow.Period
+	var at time.Time
+	var ranges, parts string
+	_, err = pgx.ForEachRow(rows, []any{&period, &at, &ranges, &parts}, func() error {
+		one := pinflow.Installed{Period: period, At: at.UTC()}
+		var stored []storedPart
+		if err := errors.Join(json.Unmarshal([]byte(ranges), &one.Ranges), json.Unmarshal([]byte(parts), &stored)); err != nil {
 			return err
 		}
-		all = nil
-		var period pinflow.Period
-		var at time.Time
-		var ranges, parts string
-		_, err = pgx.ForEachRow(rows, []any{&period, &at, &ranges, &parts}, func() error {
-			one := pinflow.Installed{Period: period, At: at.UTC()}
-			var stored []storedPart
-			if err := errors.Join(json.Unmarshal([]byte(ranges), &one.Ranges), json.Unmarshal([]byte(parts), &stored)); err != nil {
-				return err
-			}
-			one.Parts = partsOf(stored)
-			all = append(all, one)
-			return nil
-		})
-		return err
+		one.Parts = partsOf(stored)
+		all = append(all, one)
+		return nil
 	})
 	return all, err
 }

@@ -22,6 +22,11 @@
 // A commit copies its rows first, and takes the fence last: who stops in the middle keeps nobody waiting. An install stages and compares
 // beside all that goes on, and then does all else in one transaction that begins with the lock on the progress of every partition.
 //
+// SQL and conditions are DuckDB's, so DuckDB answers them: the views that a statement names are copied into a database in memory that is this query's
+// own, with the columns that it names, from one snapshot that also tells the positions. Rows of periods that are installed lie in the lake's
+// files, and are read there. A view with plain conditions is PostgreSQL's to answer: it has the same order and the same sense of them. A query takes its snapshot while it holds
+// the views: a switch, which makes them anew, comes before it or after it.
+//
 // By concept, a file each:
 //
 //	store, connect, schema       opening
@@ -33,5 +38,8 @@
 //	switch                       generations: taking over, holding, dropping
 //	audit, counts                what was installed and compared, and what there is
 //	report, topics, listen       the rows of reports, the journal's topics, who commits elsewhere
-//	query…, read…                reading
+//	query                        an answer from one snapshot, by PostgreSQL or by DuckDB
+//	readshape, readsnapshot      what views there are, held while they are read
+//	readwork, readload, readfiles  DuckDB's side: the rows that a statement needs, copied, or read in the lake's files
+//	readvalue, readparam, readpool  values and conditions on their way, sessions that only read
 package postgres

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
-	"slices"
 	"strings"
 
 	"github.com/duckdb/duckdb-go/v2"
@@ -61,74 +60,4 @@ func (w *workspace) copy(ctx context.Context, snap *snapshot, a *question, v *vi
 		})
 		return errors.Join(err, appender.CloseWithCancel(ctx))
 	})
-}
-
-// inFiles tells where the rows of a view lie.
-type inFiles struct {
-	files []string
-	rest  string // a condition for the rows that PostgreSQL is to give; "" for all that it has
-	all   bool   // there are no others
-}
-
-// inFiles looks for the files of the lake that hold rows of a view, and gets them. Rows that PostgreSQL has as well are read there if a file is not at hand.
-func (w *workspace) inFiles(ctx context.Context, snap *snapshot, v *view) (in inFiles, err error) {
-	if v.rows == nil {
-		return in, nil
-	}
-	installed, err := snap.installed(ctx)
-	if err != nil {
-		return in, err
-	}
-	var ranges []pinflow.InstalledRange
-	for _, i := range installed {
-		var parts []pinflow.Part
-		for _, p := range i.Parts {
-			if p.Kind == pinflow.CleanPart && p.Of == v.rows.Model {
-				parts = append(parts, p)
-			}
-		}
-		if !v.recentOnly() && (len(parts) == 0 || !w.tells(v)) {
-			continue
-		}
-		files, err := w.stage(ctx, parts)
-		if err != nil && (v.recentOnly() || ctx.Err() != nil) {
-			return in, err
-		}
-		if err == nil {
-			in.files, ranges = append(in.files, files...), append(ranges, i.Ranges...)
-		}
-	}
-	if v.recentOnly() {
-		return in, nil // PostgreSQL has no others
-	}
-	if len(ranges) > 0 {
-		in.rest = outside(ranges, v.topic, snap.positions)
-		in.all = in.rest == ""
-	}
-	return in, nil
-}
-
-// tells tells whether a view's rows say at which offset of which partition they are from.
-func (w *workspace) tells(v *view) bool {
-	has := func(name string) bool {
-		return slices.ContainsFunc(v.Columns, func(c pinflow.Column) bool { return c.Name == name })
-	}
-	return v.topic != "" && has("_partition") && has("_offset")
-}
-
-// stage gets a period's parts as files.
-func (w *workspace) stage(ctx context.Context, parts []pinflow.Part) ([]string, error) {
-	var files []string
-	for _, p := range parts {
-		if p.Rows == 0 {
-			continue
-		}
-		staged, release, err := w.s.o.Stage(ctx, p)
-		if err != nil {
-			return nil, err
-		}
-		w.release = append(w.release, release)
-		files = append(files, staged.File)
-	}
-	return files, nil
 }

@@ -119,12 +119,3 @@ func (p *JournalPlace) agree(tls string) error {
 	}
 	return nil
 }
-
-// ParseJournal is ParseJournalURL for who can only talk to brokers that are open to everybody.
-func ParseJournal(text string) (embedded bool, brokers []string, err error) {
-	p, err := ParseJournalURL(text)
-	if err == nil && (p.TLS || p.SASL != "") {
-		return false, nil, badURL("journal", text, errors.New("TLS and a login cannot be used here"), journalHint)
-	}
-	return p.Embedded, p.Brokers, err
-}

@@ -1,11 +1,8 @@
 package config
 
 import (
-	"fmt"
 	"strings"
 	"testing"
-
-	"github.com/pinflow/pinflow"
 )
 
 func TestParseJournalURL(t *testing.T) {
@@ -70,17 +67,5 @@ func TestParseJournalURL(t *testing.T) {
 			got = "embedded"
 		}
 		check(t, text, got, err, want)
-	}
-}
-
-// TestParseJournalIsForOpenBrokers: what it cannot hand on is refused, not forgotten.
-func TestParseJournalIsForOpenBrokers(t *testing.T) {
-	if embedded, brokers, err := ParseJournal("kafka://a,b:1"); embedded || fmt.Sprint(brokers) != "[a:9092 b:1]" || err != nil {
-		t.Error(embedded, brokers, err)
-	}
-	for _, text := range []string{"kafka://a?tls=true", "kafka://me@a"} {
-		if _, _, err := ParseJournal(text); pinflow.KindOf(err) != pinflow.Invalid {
-			t.Errorf("%s: %v", text, err)
-		}
 	}
 }

@@ -27,14 +27,14 @@ func (o Options) listen(ctx context.Context) (*listener, *gate, error) {
 	ip := net.ParseIP(host)
 	switch loopback := host == "localhost" || ip != nil && ip.IsLoopback(); {
 	case (o.CertFile == "") != (o.KeyFile == ""):
-		return bad("a certificate needs its key, and a key its certificate", "Give both, or none.")
+		return bad("a certificate needs its key, and a key its certificate", "Give both --kafka-tls-cert and --kafka-tls-key, or none.")
 	case o.UsersFile == "" && !loopback:
 		return bad("it is not a loopback address, and nobody would be asked who he is",
-			"Listen on loopback, or give a file of users, and a certificate with its key for TLS.")
+			"Listen on loopback, or give a file of users with --kafka-users, and for TLS --kafka-tls-cert and --kafka-tls-key.")
 	case o.UsersFile == "" && o.CertFile != "":
-		return bad("there is a certificate, and nobody who could log in", "Give a file of users too.")
+		return bad("there is a certificate, and nobody who could log in", "Give a file of users too, with --kafka-users.")
 	case o.UsersFile != "" && o.Advertise == "" && (host == "" || ip != nil && ip.IsUnspecified()):
-		return bad("clients are told where the broker is, and cannot connect to every address there is", "Say by which name clients reach this machine.")
+		return bad("clients are told where the broker is, and cannot connect to every address there is", "Say with --kafka-advertise by which name clients reach this machine.")
 	}
 	if o.UsersFile == "" {
 		ln, err := listen(ctx, o.Listen)

@@ -52,7 +52,7 @@ func openUsers(file string) (*users, error) {
 	u := &users{file: file, secret: random(32)}
 	if err := u.refresh(); err != nil {
 		return nil, &pinflow.Error{Op: "read the users of the embedded journal", On: file, Kind: pinflow.Invalid, Err: err,
-			Hint: "Write a line name:password for each user, readable by you alone."}
+			Hint: "Write a line name:password for each user, or what pinflow key kafka prints."}
 	}
 	return u, nil
 }

@@ -19,7 +19,7 @@ import (
 
 const (
 	opOpen       = "open journal"
-	securityHint = "Write kafka://user@host:port?tls=true&sasl=scram-sha-512 with ca=/path for a CA of your own, and the password into PINFLOW_KAFKA_PASSWORD."
+	securityHint = "Write kafka://user@host:port?tls=true&sasl=scram-sha-512 with ca=/path for a CA of your own, and the password into PINFLOW_KAFKA_PASSWORD or the file of --kafka-password-file."
 )
 
 // unreached says why no broker could be used, in the words of one who runs Pinflow.

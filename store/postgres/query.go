@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/duckdb/duckdb-go/v2"
@@ -24,17 +25,18 @@ func (s *Store) Query(ctx context.Context, q pinflow.Query) (*pinflow.Result, er
 	return result, err
 }
 
-// read answers q from one snapshot.
+// read answers q from one snapshot, of the views as they are by then.
 func (s *Store) read(ctx context.Context, q pinflow.Query) (*pinflow.Result, error) {
-	for {
+	for before := ""; ; {
 		shape, err := s.shape(ctx)
 		if err != nil {
 			return nil, err
 		}
 		result, err := s.readAs(ctx, q, shape)
-		if !errors.Is(err, errMoved) || ctx.Err() != nil {
+		if !errors.Is(err, errMoved) || shape.key == before || ctx.Err() != nil {
 			return result, err
 		}
+		before = shape.key
 	}
 }
 
@@ -107,11 +109,11 @@ func (s *Store) failedQuery(op, on string, err error) error {
 // errMoved means that other views have come while a query was on its way.
 var errMoved = errors.New("another generation has taken over")
 
-// moved is errMoved for the error of a view that is no longer there.
+// moved is errMoved too for the error of a view that is no longer there.
 func moved(err error) error {
 	switch code(err) {
-	case "42P01", "3F000", "42703":
-		return errMoved
+	case "42P01", "3F000":
+		return fmt.Errorf("%w: %w", errMoved, err)
 	}
 	return err
 }

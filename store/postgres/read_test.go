@@ -231,6 +231,22 @@ func TestQueriesWhileGenerationsSwitch(t *testing.T) {
 	readers.Wait()
 }
 
+// TestViewThatIsGone is told of once, not looked for without end.
+func TestViewThatIsGone(t *testing.T) {
+	url := newDatabase(t)
+	s := openStore(t, postgres.Options{URL: url, Instance: newFiles(t).instance})
+	prepareWords(t, s, "g1")
+	execute(t, url, "DROP VIEW shop.which")
+	for _, q := range []pinflow.Query{{View: "which"}, {SQL: "FROM which"}} {
+		if _, err := s.Query(t.Context(), q); pinflow.KindOf(err) != pinflow.Internal || !strings.Contains(err.Error(), "which") {
+			t.Errorf("%+v: %v", q, err)
+		}
+	}
+	if _, err := s.Query(t.Context(), pinflow.Query{View: "words"}); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestReaderRole has a user read who may do nothing else.
 func TestReaderRole(t *testing.T) {
 	role := fmt.Sprintf("pinflow_test_reader_%d", os.Getpid())

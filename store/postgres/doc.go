@@ -13,7 +13,7 @@
 // The role <pipeline>_reader, which cannot log in, may read the stable views and the store's own tables, and nothing else: grant it to who serves.
 //
 // A table of kind Partials is one table, to which every commit appends. When as many rows have come to a period as it had when it was last
-// merged, its rows are merged among themselves. So a commit costs what it adds, and the table stays within
+// merged, its rows are merged among themselves, beside the commits. So a commit costs what it adds, and the table stays within
 // twice its distinct keys. Who reads it merges its rows, as the plan's views do anyway. A table of recent rows holds those of periods that are not installed.
 //
 // Types: sqlType tells which of PostgreSQL's holds a type. Text has the collation "C", and is stored by way of storedText, since PostgreSQL knows
@@ -30,8 +30,9 @@
 // By concept, a file each:
 //
 //	store, connect, schema       opening
-//	errors, retry                what failed, and what is tried again
-//	types, text, encode, copy    values on their way into tables
+//	examine                      what doctor says of a database
+//	errors, retry, silence       what failed, what is tried again, and connections on which nothing comes
+//	types, text, encode, chunk, copy    values on their way into tables
 //	commit, change, merge        what the live half adds, and lets stand for a key
 //	install, compare, replace    a closed period goes in
 //	generation, views, roles     what readers see

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -47,8 +46,7 @@ func (s *Store) migrate(ctx context.Context, steps []string) error {
 			return err
 		}
 		if version > len(steps) {
-			return invalid("open store", s.place, "Open it with the version of Pinflow that wrote it, or a newer one.",
-				fmt.Errorf("it has format version %d, this Pinflow knows up to %d", version, len(steps)))
+			return s.newer(version, len(steps))
 		}
 		return apply(ctx, tx, version, steps)
 	})

@@ -16,8 +16,14 @@ func (w *world) check(p *posts) {
 	w.t.Helper()
 	w.follow()
 	w.stopAll()
+	w.checkAtRest(p.receipts)
+}
+
+// checkAtRest is check where all processes have ended, in an orderly way.
+func (w *world) checkAtRest(receipts map[pinflow.Position]uint64) {
+	w.t.Helper()
 	w.command(0, append([]string{"batch", "--wait", "--log-level", "warn"}, w.timing...)...)
-	w.journalHolds(p.receipts)
+	w.journalHolds(receipts)
 	w.lakeTiles()
 	w.metricsAreExact()
 	w.audit()

@@ -36,7 +36,7 @@ func TestPairs(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			w.startAll("ingest-1", "lake-1", "stream-1", "schedule-1", "web-1")
-			p := w.post(1, 150, w.of("ingest")...)
+			p := w.post(1, 150, 1)
 			w.follow()
 			for _, ill := range illnesses {
 				began := time.Now()
@@ -53,7 +53,7 @@ func TestPairs(t *testing.T) {
 				case ill.dumb:
 					w.refuses(w.processes["ingest-1"])
 				}
-				rest(t.Context(), time.Second)
+				rest(t.Context(), 2*time.Second)
 				during := time.Since(began)
 				for _, process := range w.processes {
 					process.heal()

@@ -3,11 +3,14 @@ package faults
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
 	"hash/maphash"
 	"io"
 	"math/rand/v2"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -90,58 +93,61 @@ type posts struct {
 
 var seed = maphash.MakeSeed()
 
-// post begins to post at a rate to the addresses that the ingests have at the time; each address gets an equal share.
-func (w *world) post(seed uint64, rate float64, to ...*process) *posts {
+// post begins to post, from so many posters, which share the rate. A request goes to an ingest that runs, one after the other.
+func (w *world) post(seed uint64, rate float64, posters int) *posts {
 	stopped, once := make(chan struct{}), sync.Once{}
 	p := &posts{stop: func() { once.Do(func() { close(stopped) }) }, receipts: map[pinflow.Position]uint64{}, reports: map[string]emulate.Report{}}
-	w.t.Cleanup(func() {
-		p.stop()
-		p.running.Wait()
-	})
 	// Who is stopped posts to the end what is under way; but not for ever, where nobody answers any more.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(w.t.Context()))
-	w.t.Cleanup(cancel)
-	for n, ingest := range to {
+	w.t.Cleanup(func() {
+		p.stop()
+		cancel()
+		p.running.Wait()
+	})
+	client := &http.Client{Timeout: 15 * time.Second, Transport: &toIngest{w: w, next: &http.Transport{MaxConnsPerHost: 64, MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Second}}}
+	for n := range posters {
+		name := fmt.Sprintf("poster %d", n+1)
 		p.running.Go(func() {
-			p.keepPosting(ctx, w.t, ingest, newRows(seed+uint64(n)<<32, stopped), rate/float64(len(to)))
+			report, err := emulate.Run(ctx, emulate.Options{To: "http://ingest/pin/", Rows: newRows(seed+uint64(n)<<32, stopped), Rate: rate / float64(posters), Connections: 32,
+				Client: client, OnOutcome: p.take})
+			if err != nil && ctx.Err() == nil {
+				w.t.Errorf("%s: %v", name, err)
+			}
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.reports[name] = report
 		})
 	}
 	return p
 }
 
-// keepPosting posts to a process, wherever it answers: it has another port each time it is started.
-func (p *posts) keepPosting(ctx context.Context, t testing.TB, ingest *process, r *rows, rate float64) {
-	client := &http.Client{Timeout: 30 * time.Second, Transport: &toCurrent{ingest, &http.Transport{MaxConnsPerHost: 64, MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Second}}}
-	report, err := emulate.Run(ctx, emulate.Options{To: "http://ingest/pin/", Rows: r, Rate: rate, Connections: 64, Client: client, OnOutcome: p.take})
-	if err != nil && ctx.Err() == nil {
-		t.Errorf("posts to %s: %v", ingest.name, err)
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.reports[ingest.name] = report
-}
-
-// toCurrent sends requests to where a process answers now.
-type toCurrent struct {
-	p    *process
+// toIngest sends requests to where ingests answer: they have another port each time they are started.
+type toIngest struct {
+	w    *world
+	turn atomic.Int64
 	next http.RoundTripper
 }
 
 // RoundTrip implements http.RoundTripper.
-func (c *toCurrent) RoundTrip(r *http.Request) (*http.Response, error) {
-	at := c.p.at()
-	if at == "" {
+func (c *toIngest) RoundTrip(r *http.Request) (*http.Response, error) {
+	var up []string
+	for _, role := range []string{"ingest", "up"} {
+		for _, p := range c.w.of(role) {
+			if at := p.at(); at != "" && !p.hasEnded() {
+				up = append(up, at)
+			}
+		}
+	}
+	if len(up) == 0 {
 		if r.Body != nil {
 			_ = r.Body.Close()
 		}
-		return nil, errNotUp
+		return nil, errors.New("no ingest runs")
 	}
 	r = r.Clone(r.Context())
-	r.URL.Host, r.Host = at[len("http://"):], ""
+	r.URL.Host, r.Host = up[int(c.turn.Add(1))%len(up)][len("http://"):], ""
 	return c.next.RoundTrip(r)
 }
-
-var errNotUp = &pinflow.Error{Op: "post", Kind: pinflow.Unavailable}
 
 func (p *posts) take(o emulate.Outcome) {
 	p.mu.Lock()

@@ -18,9 +18,10 @@ import (
 
 // process is a role of Pinflow that runs, with its own link to each service.
 type process struct {
-	w     *world
+	dir   string // where its log lies
 	name  string // lake-2
 	args  []string
+	env   []string
 	links map[string]*link // by service
 
 	mu   sync.Mutex
@@ -33,7 +34,7 @@ type process struct {
 }
 
 // logFile is what the process writes.
-func (p *process) logFile() string { return filepath.Join(p.w.dir, p.name+".log") }
+func (p *process) logFile() string { return filepath.Join(p.dir, p.name+".log") }
 
 // start starts the process, which must not run, and waits until it answers.
 func (p *process) start(t testing.TB) {
@@ -53,7 +54,7 @@ func (p *process) launch(t testing.TB) {
 	p.runs++
 	fmt.Fprintf(log, "---- start %d\n", p.runs)
 	cmd := exec.Command(built, p.args...)
-	cmd.Env = environment(p.links[toPostgres].addr(), p.links[toS3].addr())
+	cmd.Env = p.env
 	cmd.Stdout, cmd.Stderr = log, log
 	must(t, cmd.Start())
 	p.cmd, p.done, p.url = cmd, make(chan struct{}), ""

@@ -42,9 +42,11 @@ type world struct {
 	definition *pinflow.Definition
 	plan       *pinflow.Plan
 	timing     []string
+	places     []string // the flags of who works at rest
+	s3         string   // where the processes' links lead
 
 	journal   *kafka.Journal
-	objects   *s3.Bucket
+	objects   pinflow.Objects
 	db        *pgxpool.Pool
 	processes map[string]*process
 	ahead     fetched
@@ -54,13 +56,21 @@ type world struct {
 func newWorld(t *testing.T, timing ...string) *world {
 	t.Helper()
 	own.start(t)
+	w := bareWorld(t, timing...)
+	w.s3 = own.s3()
+	w.makePlaces()
+	return w
+}
+
+// bareWorld is a world without places.
+func bareWorld(t *testing.T, timing ...string) *world {
+	t.Helper()
 	if out, err := build(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
 	w := &world{t: t, dir: t.TempDir(), name: fmt.Sprintf("faults-%d", time.Now().UnixNano()), processes: map[string]*process{}}
 	w.timing = append([]string{"--log-period", "2s", "--seal-grace", "1s", "--lake-flush", "200ms", "--patience", "20s"}, timing...)
 	w.define()
-	w.makePlaces()
 	t.Cleanup(func() {
 		for _, p := range w.processes {
 			p.kill()
@@ -121,9 +131,11 @@ func (w *world) makePlaces() {
 	}
 	_, err = bucketAdmin().CreateBucket(ctx, &awss3.CreateBucketInput{Bucket: &w.name})
 	must(t, err)
-	w.objects, err = s3.Open(ctx, s3.Options{URL: w.lake() + "&endpoint=http://" + own.s3()})
+	bucket, err := s3.Open(ctx, s3.Options{URL: w.lake() + "&endpoint=http://" + own.s3()})
 	must(t, err)
-	t.Cleanup(func() { w.objects.Close() })
+	t.Cleanup(func() { bucket.Close() })
+	w.objects = bucket
+	w.places = []string{"--data", filepath.Join(w.dir, "at rest"), "--journal", "kafka://" + own.kafka(), "--lake", w.lake(), "--store", w.store()}
 	w.journal, err = kafka.Open(ctx, kafka.Options{Brokers: []string{own.kafka()}})
 	must(t, err)
 	t.Cleanup(func() { w.journal.Close() })
@@ -154,11 +166,12 @@ func (w *world) store() string { return "postgres://stack@127.0.0.1/" + w.name }
 func (w *world) add(name string) *process {
 	w.t.Helper()
 	role, _, _ := strings.Cut(name, "-")
-	p := &process{w: w, name: name, links: map[string]*link{toKafka: own.link(w.t), toS3: newLink(w.t, own.s3()), toPostgres: newLink(w.t, own.postgres())}}
+	p := &process{dir: w.dir, name: name, links: map[string]*link{toKafka: own.link(w.t), toS3: newLink(w.t, w.s3), toPostgres: newLink(w.t, own.postgres())}}
 	w.t.Cleanup(p.links[toS3].proxy.Stop)
 	w.t.Cleanup(p.links[toPostgres].proxy.Stop)
 	p.args = append([]string{role, "--data", filepath.Join(w.dir, "data"), "--pipeline", w.pipeline, "--journal", "kafka://" + p.links[toKafka].addr()}, w.timing...)
 	p.args = append(p.args, "--lake", w.lake(), "--store", w.store())
+	p.env = environment(p.links[toPostgres].addr(), p.links[toS3].addr())
 	switch role {
 	case "ingest", "web", "up":
 		p.args = append(p.args, "--http", "127.0.0.1:0")
@@ -204,7 +217,7 @@ func (w *world) stopAll() {
 // command runs a command on the places, past all links, and returns what it printed; it must exit with the code.
 func (w *world) command(code int, args ...string) (stdout, stderr string) {
 	w.t.Helper()
-	args = append(args, "--data", filepath.Join(w.dir, "at rest"), "--pipeline", w.pipeline, "--journal", "kafka://"+own.kafka(), "--lake", w.lake(), "--store", w.store())
+	args = slices.Concat(args, w.places, []string{"--pipeline", w.pipeline})
 	got, stdout, stderr := output(environment(own.postgres(), own.s3()), args...)
 	if got != code {
 		w.t.Fatalf("pinflow %s: exit %d, not %d\n%s%s", strings.Join(args, " "), got, code, stdout, stderr)

@@ -16,6 +16,7 @@ import (
 	"github.com/pinflow/pinflow/internal/datalock"
 	"github.com/pinflow/pinflow/journal/kafka"
 	"github.com/pinflow/pinflow/lake"
+	"github.com/pinflow/pinflow/store/postgres"
 )
 
 // doctorCmd looks at every place before, or while, Pinflow runs there.
@@ -198,10 +199,12 @@ func lakeEndsOf(ctx context.Context, kept *lake.Topic) (map[int32]int64, error) 
 }
 
 func (d *doctor) store(ctx context.Context) error {
-	file, _, err := config.ParseStore(d.StoreURL())
+	file, server, err := config.ParseStore(d.StoreURL())
 	switch {
 	case err != nil:
 		return err
+	case server != nil:
+		return d.database(ctx)
 	case file != "" && d.held != nil:
 		d.say(pinflow.Note, "store", file+" is in use by "+d.held.String(), "")
 		return nil
@@ -218,9 +221,29 @@ func (d *doctor) store(ctx context.Context) error {
 		return err
 	}
 	current, err := kept.Current(ctx)
+	if err == nil {
+		d.serves(current)
+	}
+	return err
+}
+
+// database looks at the store on a server, without making it one.
+func (d *doctor) database(ctx context.Context) error {
+	pipeline := ""
+	if d.plan != nil {
+		pipeline = d.plan.Pipeline
+	}
+	advice, err := postgres.Examine(ctx, postgres.Options{URL: d.StoreURL()}, pipeline)
+	d.found = append(d.found, advice...)
+	if err == nil && len(advice) == 0 {
+		d.say(pinflow.Note, "store", "as it should be", "")
+	}
+	return err
+}
+
+// serves tells what a store serves.
+func (d *doctor) serves(current string) {
 	switch {
-	case err != nil:
-		return err
 	case current == "":
 		d.say(pinflow.Note, "store", "it serves nothing yet", "")
 	case d.plan != nil && current != d.plan.Generation:
@@ -228,7 +251,6 @@ func (d *doctor) store(ctx context.Context) error {
 	default:
 		d.say(pinflow.Note, "store", "it serves generation "+current, "")
 	}
-	return nil
 }
 
 // print shows the advice as text, what is worst last, where people look first.

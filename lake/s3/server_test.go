@@ -26,17 +26,31 @@ const (
 	stackSecret = "stackstack"
 )
 
-var started sync.Once
+var (
+	starting sync.Mutex
+	started  bool
+)
 
 // server returns the address of the real server, and makes its credentials those of the environment.
 func server(t testing.TB) string {
 	t.Helper()
-	started.Do(func() { realtest.Service(t, "s3.sh", "start") })
+	start(t)
 	for name, value := range map[string]string{"AWS_ACCESS_KEY_ID": stackKey, "AWS_SECRET_ACCESS_KEY": stackSecret, "AWS_SESSION_TOKEN": "", "AWS_PROFILE": "", "AWS_REGION": "us-east-1",
 		"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"} {
 		t.Setenv(name, value)
 	}
 	return "http://127.0.0.1:" + cmp.Or(os.Getenv("S3_PORT"), "19000")
+}
+
+// start starts the real server, or skips the test.
+func start(t testing.TB) {
+	t.Helper()
+	starting.Lock()
+	defer starting.Unlock()
+	if !started {
+		realtest.Service(t, "s3.sh", "start")
+		started = true
+	}
 }
 
 // admin is a client of the real server by which a test looks past the code that it tests.

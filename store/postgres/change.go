@@ -115,28 +115,32 @@ func (c *commit) lookUp(ctx context.Context, t *table, stage string, change *pin
 	return held, err
 }
 
+// byIndex has the server find rows of keys by the index, however large or small it takes the tables to be: it knows nothing of the keys in a
+// temporary table, and would rather read and sort all there is.
+var byIndex = [...]string{"SET LOCAL enable_hashjoin = off", "SET LOCAL enable_mergejoin = off"}
+
 // standSQL lets rows stand for their keys: with keep latest the last of each in place of the one held, with keep first the
 // first of each that is not held.
 func (t *table) standSQL(stage string, single bool) string {
-	one := func(order string) string {
-		if single {
-			return "SELECT * FROM " + stage
-		}
-		key := prefixed("", t.Key)
-		return "SELECT DISTINCT ON (" + key + ") * FROM " + stage + " ORDER BY " + key + ", _offset " + order
-	}
+	key, order, names := prefixed("", t.Key), "DESC", namesOf(t.columns)
 	if t.Keep == "first" {
-		return fmt.Sprintf("INSERT INTO %s SELECT * FROM (%s) AS r WHERE NOT EXISTS (SELECT FROM %[1]s AS e WHERE %[3]s)", t.name, one("ASC"), t.sameKey("e", "r"))
+		order = "ASC"
+	}
+	rows := stage
+	if !single {
+		rows = "(SELECT DISTINCT ON (" + key + ") * FROM " + stage + " ORDER BY " + key + ", _offset " + order + ")"
+	}
+	text := "MERGE INTO " + t.name + " AS e USING " + rows + " AS r ON " + t.sameKey("e", "r") + " WHEN NOT MATCHED THEN INSERT VALUES (" + prefixed("r", names) + ")"
+	if t.Keep == "first" {
+		return text
 	}
 	var sets []string
-	for _, c := range t.columns {
-		if !slices.Contains(t.Key, c.Name) {
-			sets = append(sets, quote(c.Name)+" = r."+quote(c.Name))
+	for _, name := range names {
+		if !slices.Contains(t.Key, name) {
+			sets = append(sets, quote(name)+" = r."+quote(name))
 		}
 	}
-	return fmt.Sprintf(`WITH r AS MATERIALIZED (%s), there AS (UPDATE %s AS e SET %s FROM r WHERE %s RETURNING %s)
-		INSERT INTO %[2]s SELECT r.* FROM r WHERE NOT EXISTS (SELECT FROM there AS e WHERE %[6]s)`,
-		one("DESC"), t.name, strings.Join(sets, ", "), t.sameKey("e", "r"), prefixed("e", t.Key), t.sameKey("e", "r"))
+	return text + " WHEN MATCHED THEN UPDATE SET " + list(sets)
 }
 
 // relation is rows in memory.

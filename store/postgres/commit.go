@@ -57,7 +57,7 @@ func (c *commit) run(ctx context.Context) error {
 	if err := c.makeStages(ctx); err != nil {
 		return err
 	}
-	if err = c.s.answered(ctx, func(ctx context.Context) error { return c.fence(ctx, "BEGIN", "") }); err == nil {
+	if err = c.s.answered(ctx, func(ctx context.Context) error { return c.fence(ctx, "", "BEGIN") }); err == nil {
 		err = c.apply(ctx)
 	}
 	if err != nil {
@@ -76,7 +76,11 @@ func (c *commit) apply(ctx context.Context) error {
 			return fmt.Errorf("rows of %s: %w", c.d.Changes[i].Table, err)
 		}
 	}
-	if err := c.s.answered(ctx, func(ctx context.Context) error { return c.fence(ctx, "", inOrder) }); err != nil {
+	var changing []string
+	if len(c.d.Changes) > 0 {
+		changing = byIndex[:]
+	}
+	if err := c.s.answered(ctx, func(ctx context.Context) error { return c.fence(ctx, inOrder, changing...) }); err != nil {
 		return err
 	}
 	for i := range c.d.Changes {
@@ -123,8 +127,8 @@ const (
 )
 
 // fence looks at the positions, and at what else decides whether the delta may go in. It refuses
-// one that does not start where its partitions stand, or that must wait. With locks, nobody else moves them until the transaction ends.
-func (c *commit) fence(ctx context.Context, begin, locks string) error {
+// one that does not start where its partitions stand, or that must wait. With locks, nobody else moves them until the transaction ends. Statements go before.
+func (c *commit) fence(ctx context.Context, locks string, before ...string) error {
 	topics, partitions := make([]string, len(c.d.Advances)), make([]int32, len(c.d.Advances))
 	for i, a := range c.d.Advances {
 		if a.End < a.Start {
@@ -138,8 +142,8 @@ func (c *commit) fence(ctx context.Context, begin, locks string) error {
 	var successor *string
 	var until *time.Time
 	b := &pgx.Batch{}
-	if begin != "" {
-		b.Queue(begin)
+	for _, statement := range before {
+		b.Queue(statement)
 	}
 	b.Queue(lookPositions+locks, c.g.name, topics, partitions).Query(func(rows pgx.Rows) (err error) { at, err = scanProgress(rows); return err })
 	b.Queue(lookState, c.g.name).QueryRow(func(row pgx.Row) error { return row.Scan(&there, &held, &successor, &until) })

@@ -78,7 +78,7 @@ func placeOf(config *pgxpool.Config) string {
 }
 
 // oldestServer is the first version of PostgreSQL that has all that is used.
-const oldestServer = 14
+const oldestServer = 15
 
 // checkServer refuses a server that cannot hold a store.
 func (s *Store) checkServer(ctx context.Context) error {

@@ -5,6 +5,7 @@ import (
 	"hash/maphash"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/pinflow/pinflow"
 	"github.com/pinflow/pinflow/lake"
@@ -22,11 +23,20 @@ func (w *world) check(p *posts) {
 // checkAtRest is check where all processes have ended, in an orderly way.
 func (w *world) checkAtRest(receipts map[pinflow.Position]uint64) {
 	w.t.Helper()
-	w.command(0, append([]string{"batch", "--wait", "--log-level", "warn"}, w.timing...)...)
-	w.journalHolds(receipts)
-	w.lakeTiles()
-	w.metricsAreExact()
-	w.audit()
+	for _, c := range []struct {
+		name string
+		do   func()
+	}{
+		{"the batch", func() { w.command(0, append([]string{"batch", "--wait", "--log-level", "warn"}, w.timing...)...) }},
+		{"journal and lake", func() { w.journalHolds(receipts) }},
+		{"the lake's tiles", w.lakeTiles},
+		{"metrics", w.metricsAreExact},
+		{"the audit", w.audit},
+	} {
+		began := time.Now()
+		c.do()
+		w.t.Logf("%s: %s", c.name, time.Since(began).Round(100*time.Millisecond))
+	}
 }
 
 // journalHolds checks that every acknowledged post lies at its position, and that the lake has the journal's records: each once, in order, as they are.

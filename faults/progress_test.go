@@ -82,25 +82,28 @@ func (w *world) follow() {
 	w.reach("store", w.counted, ends)
 }
 
+// where tells how far a place has come.
+type where func(context.Context) (offsets, error)
+
 // reach waits until a place has come to some offsets.
-func (w *world) reach(place string, where func(context.Context) (offsets, error), ends offsets) {
+func (w *world) reach(place string, at where, ends offsets) {
 	w.t.Helper()
 	var last offsets
 	var failed error
 	within(w.t, patience, func() string { return describe(place, last, ends, failed) }, func() bool {
-		last, failed = where(w.t.Context())
+		last, failed = at(w.t.Context())
 		return failed == nil && last.reach(ends)
 	})
 }
 
 // moves waits until a place has got on, in every partition, from where it is now.
-func (w *world) moves(place string, where func(context.Context) (offsets, error)) {
+func (w *world) moves(place string, at where) {
 	w.t.Helper()
-	now, err := where(w.t.Context())
+	now, err := at(w.t.Context())
 	must(w.t, err)
 	next := maps.Clone(now)
 	for partition := range int32(partitions) {
 		next[partition]++
 	}
-	w.reach(place+" moves on", where, next)
+	w.reach(place+" moves on", at, next)
 }

@@ -6,7 +6,9 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/pinflow/pinflow"
 	"github.com/pinflow/pinflow/store/postgres"
@@ -17,6 +19,7 @@ type line struct {
 	mu    sync.Mutex
 	left  int // until it breaks; it does not below 0
 	broke int
+	hangs bool // rather than breaks: nothing comes any more, and nobody says so
 }
 
 var errLine = &net.OpError{Op: "use", Net: "tcp", Err: errors.New("the line is broken")}
@@ -42,18 +45,42 @@ func (l *line) ticks() bool {
 func (l *line) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	var d net.Dialer
 	c, err := d.DialContext(ctx, network, addr)
-	return &lineConn{c, l}, err
+	return &lineConn{Conn: c, line: l, closed: make(chan struct{})}, err
 }
 
 type lineConn struct {
 	net.Conn
-	line *line
+	line   *line
+	dead   atomic.Bool // hangs
+	closed chan struct{}
+	once   sync.Once
+}
+
+// Close implements net.Conn.
+func (c *lineConn) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return c.Conn.Close()
+}
+
+// SetDeadline implements net.Conn. Who is given up is told.
+func (c *lineConn) SetDeadline(t time.Time) error {
+	if !t.IsZero() && t.Before(time.Now()) {
+		c.once.Do(func() { close(c.closed) })
+	}
+	return c.Conn.SetDeadline(t)
 }
 
 // Write implements net.Conn. A line that breaks may have taken what was sent, or not.
 func (c *lineConn) Write(p []byte) (int, error) {
+	if c.dead.Load() {
+		return len(p), nil
+	}
 	if !c.line.ticks() {
 		return c.Conn.Write(p)
+	}
+	if c.line.hangs {
+		c.dead.Store(true)
+		return len(p), nil
 	}
 	n, _ := c.Conn.Write(p[:len(p)*(len(p)%2)])
 	return n, errors.Join(errLine, c.Close())
@@ -62,10 +89,49 @@ func (c *lineConn) Write(p []byte) (int, error) {
 // Read implements net.Conn.
 func (c *lineConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if err == nil && c.line.ticks() { // the answer was on its way
-		return 0, errors.Join(errLine, c.Close())
+	if err == nil && !c.dead.Load() && c.line.ticks() { // the answer was on its way
+		if !c.line.hangs {
+			return 0, errors.Join(errLine, c.Close())
+		}
+		c.dead.Store(true)
+	}
+	if c.dead.Load() {
+		<-c.closed
+		return 0, errLine
 	}
 	return n, err
+}
+
+// TestSilentLines has the connection go silent at every point of commits and installs: each comes to an end, and what is there is what the positions say.
+func TestSilentLines(t *testing.T) {
+	url := newDatabase(t)
+	l := &line{hangs: true}
+	o := postgres.WithSilence(postgres.WithDial(postgres.Options{URL: url, Lock: 300 * time.Millisecond}, l.dial), 300*time.Millisecond)
+	s, seen := openInn(t, o), newObserver(t, url)
+	for n := range 40 {
+		at := seen.position()
+		l.breakAfter(1 + n)
+		var err error
+		if n%2 == 0 {
+			err = s.Commit(t.Context(), visit("g1", at, at+3))
+		} else {
+			in := install("g1", at)
+			in.Again = true
+			l.breakAfter(1 + 5*n)
+			_, err = s.Install(t.Context(), in)
+		}
+		l.breakAfter(0)
+		if err != nil && pinflow.KindOf(err) != pinflow.Unavailable {
+			t.Fatalf("silent at %d: %v", n, err)
+		}
+		if err == nil && n%2 == 0 && seen.position() != at+3 {
+			t.Errorf("silent at %d: it was committed, and is not there", n)
+		}
+	}
+	seen.position()
+	if l.broke < 20 {
+		t.Errorf("it was silent %d times: the test tells nothing", l.broke)
+	}
 }
 
 // TestBrokenLines breaks the connection at every point of commits and installs: what is there is what the positions say.

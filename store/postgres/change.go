@@ -80,7 +80,7 @@ func (c *commit) makeStages(ctx context.Context) error {
 // stage copies the rows of a change.
 func (c *commit) stage(ctx context.Context, change *pinflow.Change) error {
 	t := c.g.tables[change.Table]
-	_, err := copyInto(ctx, c.conn, c.g.stageOf(t), t.columns, change.Rows, nil)
+	_, err := c.s.copyInto(ctx, c.conn, c.g.stageOf(t), t.columns, change.Rows, nil)
 	return err
 }
 

@@ -215,7 +215,7 @@ func (c *commit) add(ctx context.Context, all []pinflow.Addition) error {
 			}
 			each = func(period int64) { c.added[t][pinflow.Period(period)]++ }
 		}
-		if _, err := copyInto(ctx, c.conn, t.name, t.columns, a.Rows, each); err != nil {
+		if _, err := c.s.copyInto(ctx, c.conn, t.name, t.columns, a.Rows, each); err != nil {
 			return fmt.Errorf("rows of %s: %w", a.Table, err)
 		}
 	}

@@ -20,7 +20,7 @@ var settings = map[string]string{
 	"application_name": "pinflow", "client_encoding": "UTF8", "timezone": "UTC", "datestyle": "ISO", "intervalstyle": "postgres", "extra_float_digits": "1", "bytea_output": "hex",
 	"standard_conforming_strings": "on", "default_transaction_isolation": "read committed", "search_path": "pg_catalog", "jit": "off",
 	// Who stops in the middle of a transaction gives up its locks. A statement takes as long as it takes: commits set a limit of their own.
-	"idle_in_transaction_session_timeout": "10s", "statement_timeout": "0",
+	"idle_in_transaction_session_timeout": "30s", "statement_timeout": "0",
 }
 
 // connect makes the pools, and sees that there is a server.

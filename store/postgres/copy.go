@@ -25,7 +25,7 @@ var errEnough = errors.New("the rows are not wanted any more")
 
 // copyInto copies rows into a table with these columns and returns how many there were. each, if not nil, sees the first
 // value of each row, a BIGINT.
-func copyInto(ctx context.Context, conn *pgx.Conn, table string, columns []pinflow.Column, rows pinflow.Relation, each func(int64)) (int64, error) {
+func (s *Store) copyInto(ctx context.Context, conn *pgx.Conn, table string, columns []pinflow.Column, rows pinflow.Relation, each func(int64)) (int64, error) {
 	encode, err := encoders(columns)
 	if err != nil {
 		return 0, err
@@ -40,9 +40,10 @@ func copyInto(ctx context.Context, conn *pgx.Conn, table string, columns []pinfl
 		_ = in.CloseWithError(err) // nil for the end
 		scanned <- err
 	}()
-	quiet := time.AfterFunc(2*silence, func() { cancel(errSilent) })
+	limit := 2 * s.o.silence
+	quiet := time.AfterFunc(limit, func() { cancel(errSilent) })
 	defer quiet.Stop()
-	tag, err := conn.PgConn().CopyFrom(ctx, &moving{out, quiet}, "COPY "+table+" FROM STDIN (FORMAT binary)")
+	tag, err := conn.PgConn().CopyFrom(ctx, &moving{out, quiet, limit}, "COPY "+table+" FROM STDIN (FORMAT binary)")
 	_ = out.CloseWithError(errEnough)
 	scan := <-scanned
 	if scan != nil && !errors.Is(scan, errEnough) && ctx.Err() == nil {

@@ -2,9 +2,16 @@ package postgres
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
+
+// WithSilence returns options of a store that gives up a connection on which nothing comes after so long.
+func WithSilence(o Options, d time.Duration) Options {
+	o.silence = d
+	return o
+}
 
 // WithDial returns options of a store whose connections are made by dial.
 func WithDial(o Options, dial pgconn.DialFunc) Options {

@@ -160,7 +160,7 @@ func (i *install) bring(ctx context.Context, columns []pinflow.Column, rows pinf
 	if err := i.run(ctx, "CREATE TEMPORARY TABLE "+name+" "+list); err != nil {
 		return "", err
 	}
-	if _, err := copyInto(ctx, i.conn, name, columns, rows, nil); err != nil {
+	if _, err := i.s.copyInto(ctx, i.conn, name, columns, rows, nil); err != nil {
 		return "", err
 	}
 	return name, i.run(ctx, "ANALYZE "+name)

@@ -43,7 +43,7 @@ func (s *Store) PutReport(ctx context.Context, generation, report string, asOf p
 		if err := run(ctx, tx, "LOCK TABLE "+name+" IN SHARE ROW EXCLUSIVE MODE", "DELETE FROM "+name); err != nil {
 			return err
 		}
-		n, err := copyInto(ctx, tx.Conn(), name, plan.Reports[i].Columns, rows, nil)
+		n, err := s.copyInto(ctx, tx.Conn(), name, plan.Reports[i].Columns, rows, nil)
 		if err != nil {
 			return err
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// silence is how long a server that should answer at once, and that nobody keeps waiting, may say nothing. A connection can be dead without either
+// silence is how long a server that should answer at once, and that nobody keeps waiting, may say nothing, by default. A connection can be dead without either
 // end being told: a proxy in between, a cable.
 const silence = 30 * time.Second
 
@@ -19,7 +19,7 @@ var errSilent = errors.New("the server does not answer")
 
 // answered runs what the server answers soon, or as soon as it gets a lock.
 func (s *Store) answered(ctx context.Context, f func(ctx context.Context) error) error {
-	limit := s.o.Lock + silence
+	limit := s.o.Lock + s.o.silence
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("%w for %s", errSilent, limit))
 	defer cancel()
 	return silent(ctx, f(ctx))
@@ -58,7 +58,7 @@ func (s *Store) patiently(ctx context.Context, conn *pgx.Conn, f func(ctx contex
 
 // watch gives up a statement at which the server is not seen several times in a row.
 func (s *Store) watch(ctx context.Context, pid uint32, done <-chan struct{}, cancel context.CancelCauseFunc) {
-	t := time.NewTicker(silence / 3)
+	t := time.NewTicker(s.o.silence / 3)
 	defer t.Stop()
 	for missed := 0; missed < 3; {
 		select {
@@ -77,7 +77,7 @@ func (s *Store) watch(ctx context.Context, pid uint32, done <-chan struct{}, can
 
 // isAt tells whether the server works on a statement of a session, or waits for something else than for us.
 func (s *Store) isAt(ctx context.Context, pid uint32, done <-chan struct{}) (at bool) {
-	ctx, cancel := context.WithTimeout(ctx, silence/3)
+	ctx, cancel := context.WithTimeout(ctx, s.o.silence/3)
 	defer cancel()
 	go func() {
 		select {
@@ -95,10 +95,11 @@ func (s *Store) isAt(ctx context.Context, pid uint32, done <-chan struct{}) (at 
 type moving struct {
 	io.Reader
 	quiet *time.Timer
+	limit time.Duration
 }
 
 // Read implements io.Reader.
 func (m *moving) Read(p []byte) (int, error) {
-	m.quiet.Reset(2 * silence)
+	m.quiet.Reset(m.limit)
 	return m.Reader.Read(p)
 }

@@ -36,7 +36,8 @@ type Options struct {
 	Stage       func(ctx context.Context, p pinflow.Part) (staged pinflow.Part, release func(), err error)
 	ResultBytes int64 // of one query's answer, about, in memory; more is TooLarge; 0 for 128 MiB
 
-	dial pgconn.DialFunc // makes connections, for tests of broken ones; nil for the usual way
+	dial    pgconn.DialFunc // makes connections, for tests of broken ones; nil for the usual way
+	silence time.Duration
 }
 
 func (o *Options) setDefaults() {
@@ -51,6 +52,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.Lock <= 0 {
 		o.Lock = 30 * time.Second
+	}
+	if o.silence <= 0 {
+		o.silence = silence
 	}
 	if o.Readers <= 0 {
 		o.Readers = 4

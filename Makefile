@@ -30,8 +30,10 @@ lint: ## gofmt, go vet and staticcheck
 	$(GO) tool staticcheck ./...
 
 .PHONY: bench
-bench: build ## the benchmarks of bench/RESULTS.md, each beside its peer in one run
-	$(GO) test -run '^$$' -bench . -benchtime 5s -timeout 60m ./bench/...
+bench: build ## the benchmarks of bench/RESULTS.md, each beside its peer in one run; those on real services need PINFLOW_TEST_STACK (see bench/peers)
+	@test -n "$$PINFLOW_TEST_STACK" -a -n "$$STACK_DIR" || echo "Benchmarks on Kafka, PostgreSQL and S3, and their peers, are left out: set PINFLOW_TEST_STACK to the folder of stack.sh and STACK_DIR to one to install in."
+	@command -v python3 >/dev/null || echo "Peers in Python are left out: there is no python3."
+	$(GO) test -run '^$$' -bench . -benchtime 5s -timeout 120m ./bench/...
 
 .PHONY: soak
 soak: ## the tests by seeds with more of them: SEEDS=200 make soak

@@ -27,7 +27,7 @@ func (w *world) checkAtRest(receipts map[pinflow.Position]uint64) {
 		name string
 		do   func()
 	}{
-		{"the batch", func() { w.command(0, append([]string{"batch", "--wait", "--log-level", "warn"}, w.timing...)...) }},
+		{"the batch", w.batch},
 		{"journal and lake", func() { w.journalHolds(receipts) }},
 		{"the lake's tiles", w.lakeTiles},
 		{"metrics", w.metricsAreExact},
@@ -37,6 +37,13 @@ func (w *world) checkAtRest(receipts map[pinflow.Position]uint64) {
 		c.do()
 		w.t.Logf("%s: %s", c.name, time.Since(began).Round(100*time.Millisecond))
 	}
+}
+
+// batch installs what is not installed yet.
+func (w *world) batch() {
+	w.t.Helper()
+	out, errs := w.command(0, append([]string{"batch", "--wait"}, w.timing...)...)
+	w.t.Logf("the batch:\n%s%s", out, errs)
 }
 
 // journalHolds checks that every acknowledged post lies at its position, and that the lake has the journal's records: each once, in order, as they are.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"fmt"
+	"math"
 	"strings"
 
 	"github.com/duckdb/duckdb-go/v2"
@@ -60,4 +62,28 @@ func (w *workspace) copy(ctx context.Context, snap *snapshot, a *question, v *vi
 		})
 		return errors.Join(err, appender.CloseWithCancel(ctx))
 	})
+}
+
+// placed is the column of a table of rows that come from PostgreSQL, and the expression that is the column of the view.
+func placed(c pinflow.Column) (column, show string) {
+	name, t := quote(c.Name), stagedType(c.Type)
+	element, isList := strings.CutSuffix(t, "[]")
+	switch {
+	case isTime(element) && isList:
+		return name + " BIGINT[]", fmt.Sprintf("list_transform(%s, lambda t: %s)::%s AS %s", name, shownTime("t", element), c.Type, name)
+	case isTime(element):
+		return name + " BIGINT", fmt.Sprintf("(%s)::%s AS %s", shownTime(name, t), c.Type, name)
+	case t != c.Type:
+		return name + " " + t, fmt.Sprintf("%s::%s AS %s", name, c.Type, name)
+	}
+	return name + " " + t, name
+}
+
+// shownTime is the time of so many microseconds in DuckDB's words.
+func shownTime(micros, columnType string) string {
+	function := "make_timestamp"
+	if columnType == "TIMESTAMPTZ" {
+		function = "make_timestamptz"
+	}
+	return fmt.Sprintf("CASE %s WHEN %d THEN %s 'infinity' WHEN %d THEN %[3]s '-infinity' ELSE %[5]s(%[1]s) END", micros, int64(math.MaxInt64), columnType, -math.MaxInt64, function)
 }

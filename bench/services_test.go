@@ -37,10 +37,20 @@ func address(env, usual string) string {
 func realKafka(b *testing.B) (addr string, pid int) {
 	b.Helper()
 	realtest.Service(b, "kafka.sh", "start")
-	if text, err := os.ReadFile(filepath.Join(workFolder(b), "kafka.pid")); err == nil {
-		_, _ = fmt.Sscan(string(text), &pid) // without it its processor time is not told
+	return address("KAFKA_PORT", "19092"), pidOf(b, "kafka")
+}
+
+// pidOf returns the process of a service.
+func pidOf(b *testing.B, service string) (pid int) {
+	b.Helper()
+	text, err := os.ReadFile(filepath.Join(workFolder(b), service+".pid"))
+	if err == nil {
+		_, err = fmt.Sscan(string(text), &pid)
 	}
-	return address("KAFKA_PORT", "19092"), pid
+	if err != nil {
+		b.Fatal(err)
+	}
+	return pid
 }
 
 // workFolder is where the services and the peers are installed.

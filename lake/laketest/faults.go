@@ -16,7 +16,7 @@ import (
 // waits until all that was sent to it has arrived. An error is Unavailable. Chances are those of seed.
 func Faults(t *testing.T, seed uint64, used, seen pinflow.Objects, settled func()) {
 	f := &faultCheck{t: t, used: used, names: map[string]*faultName{}, sizes: map[string]int{}}
-	const workers, steps = 4, 40
+	const workers, steps = 4, 30
 	var all sync.WaitGroup
 	for w := range workers {
 		random := rand.New(rand.NewPCG(seed, uint64(w)))

@@ -63,10 +63,10 @@ func (p *Places) faults(isFlag func(string) bool) []error {
 	for _, place := range []struct {
 		name, url string
 		err       error
-	}{{"journal", p.Journal, journal}, {"lake", p.Lake, lake}, {"store", p.Store, store}} {
+	}{{"journal", p.Journal, journal}, {"lake", p.Lake, lake}, {"store", p.Store, store}, {"store-read", p.StoreRead, p.storeReadFault()}} {
 		if isFlag(place.name) && hasPassword(place.url) {
 			faults = append(faults, fault("--"+place.name, redacted(place.url), "a password in a flag can be seen by every user of this machine",
-				"Put the URL into the environment (PINFLOW_"+strings.ToUpper(place.name)+") or into pinflow.yaml."))
+				"Put the URL into the environment (PINFLOW_"+strings.ReplaceAll(strings.ToUpper(place.name), "-", "_")+") or into pinflow.yaml."))
 		} else if place.err != nil {
 			faults = append(faults, place.err)
 		}
@@ -75,6 +75,18 @@ func (p *Places) faults(isFlag func(string) bool) []error {
 		faults = append(faults, fault("data", `""`, "the folder has no name", "Name a folder, such as ./pinflow-data."))
 	}
 	return faults
+}
+
+// storeReadFault tells what is wrong with the URL for queries.
+func (p *Places) storeReadFault() error {
+	if p.StoreRead == "" {
+		return nil
+	}
+	file, _, err := ParseStore(p.StoreRead)
+	if err == nil && file != "" {
+		err = fault("store-read", p.StoreRead, "it is for a store in PostgreSQL", "Write postgres://user@host/database, or leave it out.")
+	}
+	return err
 }
 
 func (l *Listen) faults(func(string) bool) []error {

@@ -356,6 +356,7 @@ func TestSample(t *testing.T) {
 	want := defaults.Up
 	want.Lake, want.Store, want.Pipeline, want.LogPeriod = examples["lake"], examples["store"], examples["pipeline"], 24*time.Hour
 	want.KafkaPasswordFile = examples["kafka-password-file"]
+	want.StoreRead = examples["store-read"]
 	want.KafkaUsers, want.KafkaTLSCert, want.KafkaTLSKey, want.KafkaAdvertise = examples["kafka-users"], examples["kafka-tls-cert"], examples["kafka-tls-key"], examples["kafka-advertise"]
 	if err := want.BatchMemory.UnmarshalText([]byte(examples["batch-memory"])); err != nil {
 		t.Fatal(err)

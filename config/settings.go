@@ -23,6 +23,7 @@ type Places struct {
 	KafkaPasswordFile string `help:"The file of the password for a journal that asks for a login; or have it in PINFLOW_KAFKA_PASSWORD." env:"PINFLOW_KAFKA_PASSWORD_FILE" placeholder:"FILE" example:"/etc/pinflow/kafka.password" group:"Places"`
 	Lake              string `help:"The lake: file:///path or s3://bucket/prefix?endpoint=…&region=…. By default the folder lake in --data." env:"PINFLOW_LAKE" placeholder:"URL" example:"file:///var/lib/pinflow/lake" group:"Places"`
 	Store             string `help:"The store: duckdb:///path or postgres://user@host/database. By default a DuckDB file in --data." env:"PINFLOW_STORE" placeholder:"URL" example:"duckdb:///var/lib/pinflow/store.duckdb" group:"Places"`
+	StoreRead         string `help:"A PostgreSQL store's URL for queries: with a user who can only read, for instance. By default as --store." env:"PINFLOW_STORE_READ" placeholder:"URL" example:"postgres://reader@localhost/pinflow" group:"Places"`
 	Pipeline          string `help:"The folder of the pipeline's definition. By default the one that ships with Pinflow." env:"PINFLOW_PIPELINE" placeholder:"DIR" example:"pipelines/mine" group:"Places"`
 	Data              string `help:"The folder for all that is not put elsewhere. One process at a time owns it." default:"./pinflow-data" env:"PINFLOW_DATA" placeholder:"DIR" group:"Places"`
 }

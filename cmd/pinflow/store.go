@@ -49,7 +49,7 @@ func openStore(ctx context.Context, s *config.Settings, dir string, objects pinf
 	}
 	c.add(instance.Close)
 	if server != nil {
-		kept, err := postgres.Open(ctx, postgres.Options{URL: s.StoreURL(), Log: log, Metrics: metrics, Instance: instance, Stage: stage})
+		kept, err := postgres.Open(ctx, postgres.Options{URL: s.StoreURL(), ReadURL: s.StoreRead, Log: log, Metrics: metrics, Instance: instance, Stage: stage})
 		if err != nil {
 			return nil, nil, err
 		}

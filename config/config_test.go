@@ -123,7 +123,7 @@ func TestEverySettingHasOneName(t *testing.T) {
 		t.Errorf("only %d settings", len(settings))
 	}
 	values := map[string]string{
-		"journal": "kafka://a:1", "lake": "s3://b", "store": "postgres://h/d", "http": "127.0.0.1:1", "kafka-listen": "localhost:2", "log-period": "1h", "sql-rows": "7",
+		"journal": "kafka://a:1", "lake": "s3://b", "store": "postgres://h/d", "store-read": "postgres://r@h/d", "http": "127.0.0.1:1", "kafka-listen": "localhost:2", "log-period": "1h", "sql-rows": "7",
 		"log-format": "json", "log-level": "debug", "lake-flush": "2s", "seal-grace": "4s", "patience": "6s", "sql-time": "3s", "max-record": "2MiB",
 		"plain-http": "true",
 	}

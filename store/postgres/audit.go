@@ -103,12 +103,16 @@ func (i *install) compareOnly(ctx context.Context, record bool) (*pinflow.Compar
 	if err := recordComparison(b, c); err != nil {
 		return nil, err
 	}
-	return c, i.conn.SendBatch(ctx, b).Close()
+	return c, i.s.answered(ctx, func(ctx context.Context) error { return i.conn.SendBatch(ctx, b).Close() })
 }
 
 // ready tells why nothing can be compared, "" if it can.
 func (i *install) ready(ctx context.Context) (why string, err error) {
-	at, err := progress(ctx, i.conn, ofGeneration, i.g.name)
+	var at map[pinflow.TopicPartition]pinflow.Progress
+	err = i.s.answered(ctx, func(ctx context.Context) (err error) {
+		at, err = progress(ctx, i.conn, ofGeneration, i.g.name)
+		return err
+	})
 	return protocol.PlanInstall(at, i.ranges, i.in.Next, false, true).Why, err
 }
 

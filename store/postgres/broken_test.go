@@ -106,9 +106,9 @@ func (c *lineConn) Read(p []byte) (int, error) {
 func TestSilentLines(t *testing.T) {
 	url := newDatabase(t)
 	l := &line{hangs: true}
-	o := postgres.WithSilence(postgres.WithDial(postgres.Options{URL: url, Lock: 300 * time.Millisecond}, l.dial), 300*time.Millisecond)
+	o := postgres.WithSilence(postgres.WithDial(postgres.Options{URL: url, Lock: 100 * time.Millisecond}, l.dial), 200*time.Millisecond)
 	s, seen := openInn(t, o), newObserver(t, url)
-	for n := range 40 {
+	for n := range 30 {
 		at := seen.position()
 		l.breakAfter(1 + n)
 		var err error
@@ -129,7 +129,7 @@ func TestSilentLines(t *testing.T) {
 		}
 	}
 	seen.position()
-	if l.broke < 20 {
+	if l.broke < 15 {
 		t.Errorf("it was silent %d times: the test tells nothing", l.broke)
 	}
 }

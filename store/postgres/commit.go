@@ -48,7 +48,7 @@ type commit struct {
 // run copies the rows into the tables, where nobody sees them yet, and then takes the fence and commits. Who ends in the middle has held nobody up. Only what
 // changes the row of a key has to look at the one that stands, and so comes behind the fence.
 func (c *commit) run(ctx context.Context) error {
-	conn, err := c.s.db.Acquire(ctx)
+	conn, err := c.s.acquire(ctx)
 	if err != nil {
 		return err
 	}

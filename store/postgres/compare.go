@@ -25,12 +25,15 @@ type contest struct {
 // compare holds the live rows against the batch's, on one snapshot and beside whatever goes on.
 func (i *install) compare(ctx context.Context) error {
 	i.forget()
-	tx, err := i.conn.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
+	tx, err := i.begin(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
 	if err != nil {
 		return err
 	}
 	defer i.s.rollBack(ctx, tx)
-	if i.at, err = progress(ctx, i.conn, ofGeneration, i.g.name); err != nil {
+	if err := i.s.answered(ctx, func(ctx context.Context) (err error) {
+		i.at, err = progress(ctx, i.conn, ofGeneration, i.g.name)
+		return err
+	}); err != nil {
 		return err
 	}
 	if i.installs, err = i.countInstalls(ctx); err != nil {
@@ -42,7 +45,7 @@ func (i *install) compare(ctx context.Context) error {
 			return fmt.Errorf("comparison of %s: %w", t.Name, err)
 		}
 	}
-	if err := tx.Commit(ctx); err != nil { // of nothing but temporary tables
+	if err := i.s.answered(ctx, tx.Commit); err != nil { // of nothing but temporary tables
 		return err
 	}
 	i.compared = all
@@ -54,7 +57,9 @@ func (i *install) forget() { i.compared = nil }
 
 // countInstalls returns a number that every install of the generation changes.
 func (i *install) countInstalls(ctx context.Context) (n int64, err error) {
-	err = i.conn.QueryRow(ctx, "SELECT coalesce(max(id), 0) FROM _pinflow.comparisons WHERE generation = $1", i.g.name).Scan(&n)
+	err = i.s.answered(ctx, func(ctx context.Context) error {
+		return i.conn.QueryRow(ctx, "SELECT coalesce(max(id), 0) FROM _pinflow.comparisons WHERE generation = $1", i.g.name).Scan(&n)
+	})
 	return n, err
 }
 
@@ -230,24 +235,28 @@ const maxSamples = 20
 func (i *install) samples(ctx context.Context, diff string, c contest) ([]pinflow.Divergence, error) {
 	few := fmt.Sprintf(`SELECT *, row_number() OVER (ORDER BY %s) - 1 AS "_pinflow_i" FROM (SELECT * FROM %s ORDER BY %[1]s LIMIT %[3]d) AS f`, list(c.keys), diff, maxSamples)
 	same := sameOf("x", "d", c.keys)
-	rows, err := i.conn.Query(ctx, fmt.Sprintf(`WITH d AS MATERIALIZED (%s)
+	query := fmt.Sprintf(`WITH d AS MATERIALIZED (%s)
 		SELECT d."_pinflow_i"::integer, 0, row_to_json(x)::text FROM d JOIN %s AS x ON %s
-		UNION ALL SELECT d."_pinflow_i"::integer, 1, row_to_json(x)::text FROM d JOIN %s AS x ON %[3]s`, few, c.live, same, c.batch), pgx.QueryExecModeExec)
-	if err != nil {
-		return nil, err
-	}
+		UNION ALL SELECT d."_pinflow_i"::integer, 1, row_to_json(x)::text FROM d JOIN %s AS x ON %[3]s`, few, c.live, same, c.batch)
 	samples := make([]pinflow.Divergence, maxSamples)
 	n := 0
-	var at, side int
-	var text string
-	_, err = pgx.ForEachRow(rows, []any{&at, &side, &text}, func() error {
-		n = max(n, at+1)
-		if side == 0 {
-			samples[at].Live = text
-		} else {
-			samples[at].Batch = text
+	err := i.s.patiently(ctx, i.conn, func(ctx context.Context) error {
+		rows, err := i.conn.Query(ctx, query, pgx.QueryExecModeExec)
+		if err != nil {
+			return err
 		}
-		return nil
+		var at, side int
+		var text string
+		_, err = pgx.ForEachRow(rows, []any{&at, &side, &text}, func() error {
+			n = max(n, at+1)
+			if side == 0 {
+				samples[at].Live = text
+			} else {
+				samples[at].Batch = text
+			}
+			return nil
+		})
+		return err
 	})
 	return samples[:n], err
 }

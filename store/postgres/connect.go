@@ -34,13 +34,14 @@ func (s *Store) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	config.PingTimeout = 5 * time.Second
 	config.MinConns, config.MaxConns = 0, int32(s.o.MaxConns)
 	config.ConnConfig.RuntimeParams["lock_timeout"] = strconv.FormatInt(s.o.Lock.Milliseconds(), 10)
 	if s.db, err = pgxpool.NewWithConfig(s.ctx, config); err == nil {
 		s.readers, err = pgxpool.NewWithConfig(s.ctx, readers)
 	}
 	if err == nil {
-		err = s.retry(ctx, func() error { return s.db.Ping(ctx) })
+		err = s.soon(ctx, s.db.Ping)
 	}
 	return s.failedOpen(err)
 }

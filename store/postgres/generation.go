@@ -42,7 +42,7 @@ func (s *Store) find(ctx context.Context, op, name string) (*generation, error) 
 		return g, nil
 	}
 	var text string
-	err := s.retry(ctx, func() error {
+	err := s.soon(ctx, func(ctx context.Context) error {
 		return s.db.QueryRow(ctx, "SELECT tables FROM _pinflow.generations WHERE generation = $1", name).Scan(&text)
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -106,7 +106,7 @@ func (s *Store) Prepare(ctx context.Context, p *pinflow.Plan) error {
 
 // prepared tells whether all is as Prepare would make it, so that nothing need be written.
 func (s *Store) prepared(ctx context.Context, p *pinflow.Plan, kept texts) (done bool, err error) {
-	err = s.retry(ctx, func() error {
+	err = s.soon(ctx, func(ctx context.Context) error {
 		return s.db.QueryRow(ctx, `SELECT EXISTS (SELECT FROM _pinflow.store, _pinflow.generations WHERE pipeline = $1 AND current IS NOT NULL AND generation = $2 AND tables = $3 AND views = $4 AND plan = $5)`,
 			p.Pipeline, p.Generation, kept.tables, kept.views, kept.plan).Scan(&done)
 	})
@@ -305,7 +305,7 @@ func viewsOf(p *pinflow.Plan) []pinflow.View {
 
 // Current returns the generation that the stable views read, "" if nothing has been prepared yet.
 func (s *Store) Current(ctx context.Context) (current string, err error) {
-	err = s.retry(ctx, func() error {
+	err = s.soon(ctx, func(ctx context.Context) error {
 		return s.db.QueryRow(ctx, "SELECT coalesce(current, '') FROM _pinflow.store").Scan(&current)
 	})
 	return current, failed("read current generation", s.place, err)

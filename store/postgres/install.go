@@ -61,7 +61,7 @@ func (i *install) on(ctx context.Context, f func() error) error {
 	}
 	i.ranges = rangesOf(i.in.Ranges)
 	err = i.s.retry(ctx, func() error {
-		conn, err := i.s.db.Acquire(ctx)
+		conn, err := i.s.acquire(ctx)
 		if err != nil {
 			return err
 		}
@@ -108,7 +108,11 @@ func (i *install) unchanged() *pinflow.Comparison {
 
 // look decides what is to be done as things stand now.
 func (i *install) look(ctx context.Context) (protocol.InstallPlan, error) {
-	at, err := progress(ctx, i.conn, ofGeneration, i.g.name)
+	var at map[pinflow.TopicPartition]pinflow.Progress
+	err := i.s.answered(ctx, func(ctx context.Context) (err error) {
+		at, err = progress(ctx, i.conn, ofGeneration, i.g.name)
+		return err
+	})
 	if err != nil {
 		return protocol.InstallPlan{}, err
 	}
@@ -119,7 +123,10 @@ func (i *install) look(ctx context.Context) (protocol.InstallPlan, error) {
 func (i *install) plan(ctx context.Context, at map[pinflow.TopicPartition]pinflow.Progress) (protocol.InstallPlan, error) {
 	var installed, there bool
 	const query = `SELECT EXISTS (SELECT FROM _pinflow.installed WHERE generation = $1 AND period = $2), EXISTS (SELECT FROM _pinflow.generations WHERE generation = $1)`
-	if err := i.conn.QueryRow(ctx, query, i.g.name, int64(i.in.Period)).Scan(&installed, &there); err != nil {
+	err := i.s.answered(ctx, func(ctx context.Context) error {
+		return i.conn.QueryRow(ctx, query, i.g.name, int64(i.in.Period)).Scan(&installed, &there)
+	})
+	if err != nil {
 		return protocol.InstallPlan{}, err
 	}
 	if !there {
@@ -174,7 +181,12 @@ func (i *install) temporary() string {
 
 // run carries out statements that take no parameters.
 func (i *install) run(ctx context.Context, statements ...string) error {
-	return runOn(ctx, i.conn, statements...)
+	for _, statement := range statements {
+		if err := i.s.patiently(ctx, i.conn, func(ctx context.Context) error { return runOn(ctx, i.conn, statement) }); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // rows is what SQL reads as the period's rows of a table, which may be none.
@@ -190,7 +202,7 @@ func (i *install) has(t *table) bool { return i.placed[t.Name] != "" }
 
 // put is the transaction of the install. again means that what was compared before does not hold any more.
 func (i *install) put(ctx context.Context) (c *pinflow.Comparison, again bool, err error) {
-	tx, err := i.conn.Begin(ctx)
+	tx, err := i.begin(ctx, pgx.TxOptions{})
 	if err != nil {
 		return nil, false, err
 	}
@@ -216,6 +228,11 @@ func (i *install) put(ctx context.Context) (c *pinflow.Comparison, again bool, e
 	}
 	i.s.announce()
 	return c, false, nil
+}
+
+func (i *install) begin(ctx context.Context, o pgx.TxOptions) (tx pgx.Tx, err error) {
+	err = i.s.answered(ctx, func(ctx context.Context) error { tx, err = i.conn.BeginTx(ctx, o); return err })
+	return tx, err
 }
 
 // lock keeps commits, merges and other installs of the generation away until the transaction ends, and returns the positions. A partition

@@ -128,7 +128,7 @@ func (s *Store) mergeBeside(g *generation, t *table, period pinflow.Period) {
 
 // clean frees the room of the rows that were merged at once: until the server gets round to it, the table would grow by as much again and again.
 func (s *Store) clean(ctx context.Context, t *table) error {
-	conn, err := s.db.Acquire(ctx)
+	conn, err := s.acquire(ctx)
 	if err != nil {
 		return err
 	}
@@ -143,7 +143,10 @@ func (s *Store) clean(ctx context.Context, t *table) error {
 func (s *Store) merge(ctx context.Context, g *generation, t *table, period pinflow.Period) (rows int64, err error) {
 	err = s.writeLong(ctx, "merge recent rows", t.Name, func(tx pgx.Tx) error {
 		var may bool
-		if err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock_shared("+mergeLock+")", g.name).Scan(&may); err != nil || !may {
+		err := s.answered(ctx, func(ctx context.Context) error {
+			return tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock_shared("+mergeLock+")", g.name).Scan(&may)
+		})
+		if err != nil || !may {
 			return err
 		}
 		return s.patiently(ctx, tx.Conn(), func(ctx context.Context) error {

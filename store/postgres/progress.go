@@ -63,7 +63,7 @@ func (s *Store) Progress(ctx context.Context, generation string) (map[pinflow.To
 }
 
 func (s *Store) readProgress(ctx context.Context, op, where string, args ...any) (at map[pinflow.TopicPartition]pinflow.Progress, err error) {
-	err = s.retry(ctx, func() (err error) { at, err = progress(ctx, s.db, where, args...); return err })
+	err = s.soon(ctx, func(ctx context.Context) (err error) { at, err = progress(ctx, s.db, where, args...); return err })
 	return at, failed(op, s.place, err)
 }
 

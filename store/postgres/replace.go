@@ -133,7 +133,11 @@ func (i *install) replaceEntities(ctx context.Context, t *table) error {
 
 // stood asks for the rows that stand at the end of the period for some keys, and brings them here; "" if there is none.
 func (i *install) stood(ctx context.Context, t *table, gone string) (string, error) {
-	keys, err := readRows(ctx, i.conn, t.keyColumns(), "SELECT * FROM "+gone)
+	var keys relation
+	err := i.s.patiently(ctx, i.conn, func(ctx context.Context) (err error) {
+		keys, err = readRows(ctx, i.conn, t.keyColumns(), "SELECT * FROM "+gone)
+		return err
+	})
 	if err != nil || len(keys) == 0 || i.in.StateOf == nil {
 		return "", err
 	}

@@ -35,24 +35,29 @@ func (s *Store) PutReport(ctx context.Context, generation, report string, asOf p
 		return &pinflow.Error{Op: op, On: report, Kind: pinflow.NotFound, Err: fmt.Errorf("generation %s has no such report", generation)}
 	}
 	err = s.writeLong(ctx, op, report, func(tx pgx.Tx) error {
-		if err := generationThere(ctx, tx, op, generation); err != nil {
-			return err
-		}
 		name := named(generation, reportTable(report))
 		// One report is put at a time. Rows are deleted, not truncated: TRUNCATE would wait for every reader, and show older snapshots nothing.
-		if err := run(ctx, tx, "LOCK TABLE "+name+" IN SHARE ROW EXCLUSIVE MODE", "DELETE FROM "+name); err != nil {
+		err := s.answered(ctx, func(ctx context.Context) error {
+			if err := generationThere(ctx, tx, op, generation); err != nil {
+				return err
+			}
+			return run(ctx, tx, "LOCK TABLE "+name+" IN SHARE ROW EXCLUSIVE MODE", "DELETE FROM "+name)
+		})
+		if err != nil {
 			return err
 		}
 		n, err := s.copyInto(ctx, tx.Conn(), name, plan.Reports[i].Columns, rows, nil)
 		if err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, `INSERT INTO _pinflow.reports VALUES ($1, $2, $3, now(), $4)
-			ON CONFLICT (generation, report) DO UPDATE SET as_of = excluded.as_of, made_at = excluded.made_at, "rows" = excluded."rows"`, generation, report, int64(asOf), n)
-		if err != nil {
-			return err
-		}
-		return s.tellOthers(ctx, tx)
+		const record = `INSERT INTO _pinflow.reports VALUES ($1, $2, $3, now(), $4)
+			ON CONFLICT (generation, report) DO UPDATE SET as_of = excluded.as_of, made_at = excluded.made_at, "rows" = excluded."rows"`
+		return s.answered(ctx, func(ctx context.Context) error {
+			if _, err := tx.Exec(ctx, record, generation, report, int64(asOf), n); err != nil {
+				return err
+			}
+			return s.tellOthers(ctx, tx)
+		})
 	})
 	if err == nil {
 		s.announce()

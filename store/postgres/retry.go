@@ -59,10 +59,7 @@ func (u *unsureError) Unwrap() error { return u.err }
 // write runs f, which is short, in one transaction, again where that is safe. If it fails nothing of it stays, unless the answer to the COMMIT is what was lost: then
 // the error is Unavailable.
 func (s *Store) write(ctx context.Context, op, on string, f func(tx pgx.Tx) error) error {
-	err := s.retry(ctx, func() error {
-		return s.answered(ctx, func(ctx context.Context) error { return s.once(ctx, f) })
-	})
-	return failed(op, on, err)
+	return failed(op, on, s.soon(ctx, func(ctx context.Context) error { return s.once(ctx, f) }))
 }
 
 // writeLong is write for what may take long.
@@ -71,7 +68,8 @@ func (s *Store) writeLong(ctx context.Context, op, on string, f func(tx pgx.Tx) 
 }
 
 func (s *Store) once(ctx context.Context, f func(tx pgx.Tx) error) error {
-	tx, err := s.db.Begin(ctx)
+	var tx pgx.Tx
+	err := s.answered(ctx, func(ctx context.Context) (err error) { tx, err = s.db.Begin(ctx); return err })
 	if err != nil {
 		return err
 	}
@@ -79,7 +77,7 @@ func (s *Store) once(ctx context.Context, f func(tx pgx.Tx) error) error {
 		s.rollBack(ctx, tx)
 		return err
 	}
-	if err := tx.Commit(ctx); err != nil {
+	if err := s.answered(ctx, tx.Commit); err != nil {
 		if !errors.Is(err, pgx.ErrTxCommitRollback) && (code(err) == "" || isConnection(err)) {
 			return &unsureError{err}
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // silence is how long a server that should answer at once, and that nobody keeps waiting, may say nothing, by default. A connection can be dead without either
@@ -23,6 +24,17 @@ func (s *Store) answered(ctx context.Context, f func(ctx context.Context) error)
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("%w for %s", errSilent, limit))
 	defer cancel()
 	return silent(ctx, f(ctx))
+}
+
+// soon is retry for what the server answers soon.
+func (s *Store) soon(ctx context.Context, f func(ctx context.Context) error) error {
+	return s.retry(ctx, func() error { return s.answered(ctx, f) })
+}
+
+// acquire takes a connection of the pool. The caller releases it.
+func (s *Store) acquire(ctx context.Context) (conn *pgxpool.Conn, err error) {
+	err = s.answered(ctx, func(ctx context.Context) error { conn, err = s.db.Acquire(ctx); return err })
+	return conn, err
 }
 
 // silent is err, or why ctx gave up.

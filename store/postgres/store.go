@@ -116,10 +116,10 @@ func (s *Store) open(ctx context.Context) error {
 	if err := s.checkServer(ctx); err != nil {
 		return s.failedOpen(err)
 	}
-	if err := s.retry(ctx, func() error { return s.migrate(ctx, migrations) }); err != nil {
+	if err := s.soon(ctx, func(ctx context.Context) error { return s.migrate(ctx, migrations) }); err != nil {
 		return s.failedOpen(err)
 	}
-	return s.failedOpen(s.retry(ctx, func() error { return s.startListening(ctx) }))
+	return s.failedOpen(s.soon(ctx, s.startListening))
 }
 
 // Close waits for the commits and queries that are under way; later ones are refused.

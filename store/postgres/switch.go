@@ -206,7 +206,7 @@ func noDependents(ctx context.Context, tx pgx.Tx, op, generation string) error {
 
 // look runs f in one transaction that reads, and so on one snapshot.
 func (s *Store) look(ctx context.Context, op, on string, f func(tx pgx.Tx) error) error {
-	return failed(op, on, s.retry(ctx, func() error {
+	return failed(op, on, s.soon(ctx, func(ctx context.Context) error {
 		tx, err := s.db.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
 		if err != nil {
 			return err
@@ -245,7 +245,7 @@ func (s *Store) Generations(ctx context.Context) (all []pinflow.Generation, err 
 
 // PlanOf implements pinflow.GenerationStore.
 func (s *Store) PlanOf(ctx context.Context, generation string) (p *pinflow.Plan, err error) {
-	err = s.retry(ctx, func() (err error) { p, err = planOf(ctx, s.db, generation); return err })
+	err = s.soon(ctx, func(ctx context.Context) (err error) { p, err = planOf(ctx, s.db, generation); return err })
 	return p, failed("read plan", "generation "+generation, err)
 }
 

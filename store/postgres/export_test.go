@@ -2,9 +2,11 @@ package postgres
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/pinflow/pinflow"
 )
 
 // WithSilence returns options of a store that gives up a connection on which nothing comes after so long.
@@ -46,4 +48,34 @@ func (s *Store) WaitMerges() {
 	for _, wait := range waits {
 		<-wait
 	}
+}
+
+// InstallWith installs a period as Install does, and calls between after the rows were compared and before the positions are locked. again
+// means that what was compared did not hold any more.
+func (s *Store) InstallWith(ctx context.Context, in pinflow.Installation, between func()) (c *pinflow.Comparison, again bool, err error) {
+	i := &install{s: s, op: "install period", in: in}
+	err = i.on(ctx, func() error {
+		if plan, err := i.look(ctx); err != nil || !plan.Compare {
+			return fmt.Errorf("nothing to compare: %+v, %w", plan, err)
+		}
+		if err := i.place(ctx); err != nil {
+			return err
+		}
+		if err := i.compare(ctx); err != nil {
+			return err
+		}
+		between()
+		c, again, err = i.put(ctx)
+		return err
+	})
+	return c, again, err
+}
+
+// MergeAll merges the rows of a period of a table.
+func (s *Store) MergeAll(ctx context.Context, generation, table string, period pinflow.Period) error {
+	g, err := s.find(ctx, "merge", generation)
+	if err == nil {
+		_, err = s.merge(ctx, g, g.tables[table], period)
+	}
+	return err
 }

@@ -16,6 +16,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -99,6 +100,7 @@ type Journal struct {
 	codec  kgo.Decompressor
 	room   *semaphore.Weighted
 	places sync.Map // pinflow.TopicPartition to place, as Read found them
+	opened atomic.Bool
 }
 
 var (
@@ -143,6 +145,7 @@ func Open(ctx context.Context, o Options) (*Journal, error) {
 		j.Close()
 		return nil, unreached(o, err)
 	}
+	j.opened.Store(true)
 	return j, nil
 }
 
@@ -169,7 +172,7 @@ func (j *Journal) clientOptions() []kgo.Opt {
 		kgo.Dialer(j.dialer.connect),
 		kgo.ClientID(j.o.ClientID),
 		kgo.SoftwareNameAndVersion("pinflow", "1"),
-		kgo.WithLogger(logger{j.o.Log}),
+		kgo.WithLogger(logger{j.o.Log, &j.opened}),
 		kgo.WithHooks(j.meters),
 		// A topic made a moment ago, or a moved partition, is to be seen soon.
 		kgo.MetadataMinAge(250 * time.Millisecond),

@@ -12,10 +12,11 @@ import (
 )
 
 // check holds everything to everything, once posts have ended: what was acknowledged to the journal, the journal to the lake, the metrics to their SQL over the lake's
-// files; then the audit is asked. All processes end before the audit.
+// files; then the audit is asked. All processes have ended when the audit comes.
 func (w *world) check(p *posts) {
 	w.t.Helper()
 	w.follow()
+	w.metricsAreExact()
 	w.stopAll()
 	w.checkAtRest(p.receipts)
 }
@@ -30,7 +31,6 @@ func (w *world) checkAtRest(receipts map[pinflow.Position]uint64) {
 		{"the batch", w.batch},
 		{"journal and lake", func() { w.journalHolds(receipts) }},
 		{"the lake's tiles", w.lakeTiles},
-		{"metrics", w.metricsAreExact},
 		{"the audit", w.audit},
 	} {
 		began := time.Now()

@@ -56,21 +56,33 @@ func TestFullDisk(t *testing.T) {
 	before := p.acknowledged()
 	eventually(t, "posts are acknowledged again", func() bool { return p.acknowledged() > before+200 })
 	p.end(t)
-	eventually(t, "all is counted", func() bool {
-		status, _, text := up.answers(http.MethodGet, "/api/status", "")
+	lake, err := folder.Open(filepath.Join(data, "lake"))
+	must(t, err)
+	defer lake.Close()
+	w.objects = lake
+	eventually(t, "all is counted, and in the lake", func() bool {
+		code, _, text := up.answers(http.MethodGet, "/api/status", "")
 		var s web.Status
-		return status == http.StatusOK && json.Unmarshal([]byte(text), &s) == nil && s.Lag != nil && *s.Lag == 0
+		if code != http.StatusOK || json.Unmarshal([]byte(text), &s) != nil || s.Lag == nil || *s.Lag > 0 {
+			return false
+		}
+		ends, err := w.lakeEnds(t.Context())
+		all := int64(0)
+		for _, end := range ends {
+			all += end
+		}
+		return err == nil && all == s.Counted
 	})
+	w.metricsAreExact()
 	w.stopAll()
-	w.openEmbedded(data)
+	w.openJournal(data)
 	w.checkAtRest(p.receipts)
 }
 
-// openEmbedded opens the journal and the lake of a data folder in which nobody works.
-func (w *world) openEmbedded(data string) {
+// openJournal opens a copy of the embedded journal of a data folder in which nobody works: the commands that follow open the journal itself.
+func (w *world) openJournal(data string) {
 	t := w.t
 	t.Helper()
-	// A copy, as the commands that follow open the journal too.
 	dir := filepath.Join(w.dir, "journal")
 	must(t, os.CopyFS(dir, os.DirFS(filepath.Join(data, "journal"))))
 	broker, err := embedded.Open(t.Context(), embedded.Options{Dir: dir, Listen: "127.0.0.1:0"})
@@ -79,10 +91,6 @@ func (w *world) openEmbedded(data string) {
 	w.journal, err = kafka.Open(t.Context(), kafka.Options{Brokers: []string{broker.Addr()}})
 	must(t, err)
 	t.Cleanup(func() { w.journal.Close() })
-	lake, err := folder.Open(filepath.Join(data, "lake"))
-	must(t, err)
-	t.Cleanup(func() { lake.Close() })
-	w.objects = lake
 }
 
 // mount makes a disk of a size.

@@ -3,6 +3,8 @@ package faults
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,13 +16,20 @@ import (
 	"github.com/pinflow/pinflow/internal/duck"
 	"github.com/pinflow/pinflow/refine/refinetest"
 	"github.com/pinflow/pinflow/value"
+	"github.com/pinflow/pinflow/web/client"
 )
 
-// metricsAreExact holds every metric as the command shows it to the definition's SQL, run once over the lake's files. Posts that are no JSON are not among these.
+// metricsAreExact holds every metric, as those show it who serve it, to the definition's SQL, run once over the lake's files. The batch may be at work meanwhile.
 func (w *world) metricsAreExact() {
 	t, dir := w.t, w.t.TempDir()
 	t.Helper()
 	w.copyLake(dir)
+	server := append(w.of("web"), w.of("up")...)
+	at := slices.IndexFunc(server, func(p *process) bool { return !p.hasEnded() })
+	if at < 0 {
+		t.Fatal("nobody serves metrics")
+	}
+	base := server[at].at()
 	db := w.openDuck()
 	exec := func(statement string) {
 		t.Helper()
@@ -59,7 +68,7 @@ func (w *world) metricsAreExact() {
 		if len(want) == 0 {
 			t.Errorf("%s has no rows to compare", m.Name)
 		}
-		refinetest.SameMetric(t, m.Name, types, w.shown(db, &m), want)
+		refinetest.SameMetric(t, m.Name, types, w.shown(db, base, &m), want)
 	}
 }
 
@@ -77,16 +86,28 @@ func (w *world) openDuck() *sql.Conn {
 	return conn
 }
 
-// shown returns a metric's rows as the command prints them, each value as DuckDB writes values of the columns' types.
-func (w *world) shown(db *sql.Conn, m *pinflow.PlannedMetric) [][]string {
-	w.t.Helper()
-	out, _ := w.command(0, "metric", m.Name, "--output", "json")
-	file := filepath.Join(w.t.TempDir(), m.Name+".json")
-	must(w.t, os.WriteFile(file, []byte(out), 0o600))
+// shown returns a metric's rows as a server answers, each value as DuckDB writes values of the columns' types.
+func (w *world) shown(db *sql.Conn, at string, m *pinflow.PlannedMetric) [][]string {
+	t := w.t
+	t.Helper()
+	result, err := client.Client{Base: at}.Metric(t.Context(), m.Name, url.Values{})
+	must(t, err)
 	columns := make([]string, len(m.Columns))
 	for i, c := range m.Columns {
 		columns[i] = duck.Literal(c.Name) + ": " + duck.Literal(c.Type)
 	}
+	rows := []map[string]any{}
+	for _, values := range result.Rows {
+		row := map[string]any{}
+		for i, c := range result.Columns {
+			row[c.Name] = values[i]
+		}
+		rows = append(rows, row)
+	}
+	text, err := json.Marshal(rows)
+	must(t, err)
+	file := filepath.Join(t.TempDir(), m.Name+".json")
+	must(t, os.WriteFile(file, text, 0o600))
 	return textRows(w, db, "SELECT CAST(COLUMNS(*) AS VARCHAR) FROM read_json("+duck.Literal(file)+", format = 'array', columns = {"+strings.Join(columns, ", ")+"})")
 }
 

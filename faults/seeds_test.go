@@ -30,9 +30,9 @@ func TestSeeds(t *testing.T) {
 			up := w.processes["up-1"]
 			p := w.post(100+seed, float64(40+r.IntN(80)), 1)
 			readers := w.watchReaders()
-			rounds := 2 + r.IntN(2)
+			const rounds = 2
 			for round := range rounds {
-				rest(t.Context(), time.Duration(500+r.IntN(2500))*time.Millisecond)
+				rest(t.Context(), time.Duration(500+r.IntN(2000))*time.Millisecond)
 				switch r.IntN(4) {
 				case 0:
 					up.stop(t)
@@ -49,11 +49,11 @@ func TestSeeds(t *testing.T) {
 				}
 				up.start(t)
 			}
-			w.follow()
+			w.moves("journal", w.journalEnds)
+			p.end(t)
 			if seed%3 == 1 {
 				w.isServed(w.plan.Generation)
 			}
-			p.end(t)
 			w.follow()
 			readers()
 			w.check(p)

@@ -153,7 +153,11 @@ func (d *doctor) topics(ctx context.Context) error {
 	case place.Embedded:
 		s.Journal = "kafka://" + d.held.Kafka
 	}
-	if d.journal, err = openJournal(ctx, &s, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), &d.closers); err != nil || d.plan == nil {
+	var dial dialFunc
+	if place.Embedded {
+		dial = only(s.Journal)
+	}
+	if d.journal, err = openJournalBy(ctx, &s, dial, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), &d.closers); err != nil || d.plan == nil {
 		return err
 	}
 	for _, source := range d.plan.Sources {

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"log/slog"
+	"net"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -18,12 +20,14 @@ func joinJournal(ctx context.Context, s *config.Settings, log *slog.Logger, metr
 		return nil, err
 	}
 	var lock *datalock.Lock
+	var dial dialFunc
 	if place.Embedded {
 		if lock, err = takeOrJoin(s, c); err != nil {
 			return nil, err
 		}
+		dial = only(s.Journal) // of a broker that is held; of one's own it is the broker's anyway
 	}
-	j, err := openJournal(ctx, s, log, metrics, c)
+	j, err := openJournalBy(ctx, s, dial, log, metrics, c)
 	if err == nil && lock != nil {
 		err = lock.Update(datalock.Info{Kafka: j.local})
 	}
@@ -45,4 +49,16 @@ func takeOrJoin(s *config.Settings, c *closers) (*datalock.Lock, error) {
 		c.add(lock.Release)
 	}
 	return lock, err
+}
+
+// dialFunc makes connections.
+type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
+// only dials the one address of a journal's URL whatever address is asked for: an embedded broker that asks others to log in tells its clients the address for
+// others, but lets this machine's processes in where the lock file says.
+func only(journal string) dialFunc {
+	address := strings.TrimPrefix(journal, "kafka://")
+	return func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, address)
+	}
 }

@@ -86,7 +86,7 @@ func killAndLook(t *testing.T, pipeline []string, more ...string) {
 // waitUntilCounted waits until every record that is in the topic now is counted.
 func waitUntilCounted(t testing.TB, p *process, topic string) {
 	t.Helper()
-	j, err := kafka.Open(t.Context(), kafka.Options{Brokers: []string{p.info.Kafka}})
+	j, err := kafka.Open(t.Context(), kafka.Options{Brokers: []string{p.info.Kafka}, Dial: only(p.info.Kafka)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
-	"net"
 	"os"
 	"slices"
 
@@ -44,12 +43,16 @@ type journal struct {
 
 // openJournal starts the embedded broker or finds the one that is given, and connects to it.
 func openJournal(ctx context.Context, s *config.Settings, log *slog.Logger, metrics prometheus.Registerer, c *closers) (*journal, error) {
+	return openJournalBy(ctx, s, nil, log, metrics, c)
+}
+
+// openJournalBy connects to another's broker by dial, nil for the network's.
+func openJournalBy(ctx context.Context, s *config.Settings, dial dialFunc, log *slog.Logger, metrics prometheus.Registerer, c *closers) (*journal, error) {
 	place, err := config.ParseJournalURL(s.Journal)
 	if err != nil {
 		return nil, err
 	}
 	j := &journal{}
-	var dial func(ctx context.Context, network, address string) (net.Conn, error)
 	if place.Embedded {
 		j.broker, err = embedded.Open(ctx, embedded.Options{Dir: s.JournalDir(), Listen: s.KafkaListen, RetentionBytes: int64(s.JournalRetention), Log: log,
 			UsersFile: s.KafkaUsers, CertFile: s.KafkaTLSCert, KeyFile: s.KafkaTLSKey, Advertise: s.KafkaAdvertise})

@@ -39,13 +39,14 @@ const defaultBroker = "127.0.0.1:9092"
 
 func (b broker) open(ctx context.Context) (*kafka.Journal, error) {
 	at := b.BootstrapServer
+	var dial dialFunc
 	if at == "" {
 		at = defaultBroker
 		if holder, err := datalock.Holder(b.Data); err == nil && holder != nil && holder.Kafka != "" {
-			at = holder.Kafka
+			at, dial = holder.Kafka, only(holder.Kafka)
 		}
 	}
-	return kafka.Open(ctx, kafka.Options{Brokers: strings.Split(at, ","), OpenTimeout: 5 * time.Second})
+	return kafka.Open(ctx, kafka.Options{Brokers: strings.Split(at, ","), Dial: dial, OpenTimeout: 5 * time.Second})
 }
 
 // topicCreate makes a topic.

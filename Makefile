@@ -36,5 +36,6 @@ bench: build ## the benchmarks of bench/RESULTS.md, each beside its peer in one 
 	$(GO) test -run '^$$' -bench . -benchtime 5s -timeout 120m ./bench/...
 
 .PHONY: soak
-soak: ## the tests by seeds with more of them: SEEDS=200 make soak
+soak: ## the tests by seeds with more of them, and faults by chance for half an hour: SEEDS=200 MINUTES=30 WORLDS=40 make soak
 	PINFLOW_TEST_FULL=1 PINFLOW_SEEDS=$${SEEDS:-200} $(GO) test -count=1 -timeout 4h -run 'TestMemory|TestKill|TestSimulation|TestMetamorphic|TestSchedules|TestBeyondTheGrace|TestDuckDB|TestLake' ./cmd/pinflow ./lake ./refine ./refine/refinetest/model/...
+	FAULT_MINUTES=$${MINUTES:-30} PINFLOW_SEEDS=$${WORLDS:-40} $(GO) test -count=1 -timeout 4h -v -run 'TestRandomFaults|TestSeeds' ./faults

@@ -31,6 +31,7 @@ var illnesses = []illness{
 // TestPairs lets every link between a kind of service and all processes go wrong in every way, one after the other. What does not need the service goes on
 // meanwhile, and what does catches up afterwards by itself.
 func TestPairs(t *testing.T) {
+	t.Parallel()
 	for _, service := range []string{toKafka, toS3, toPostgres} {
 		t.Run(service, func(t *testing.T) {
 			t.Parallel()

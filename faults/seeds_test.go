@@ -21,6 +21,7 @@ import (
 //
 // The suite in refine runs in virtual time, in which no real service can take part: what it lets happen is chosen by the seed here, too, but when it does is not.
 func TestSeeds(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(number(t, "PINFLOW_SEEDS", 8)) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()

@@ -41,7 +41,7 @@ type services struct {
 var own services
 
 // links is how many processes can have a link to Kafka of their own at a time: clients are told the address of a broker by the broker, so each has a listener.
-const links = 24
+const links = 48
 
 // start starts all of them, once. A test that needs them calls it.
 func (s *services) start(t *testing.T) {

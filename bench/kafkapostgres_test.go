@@ -3,9 +3,9 @@ package bench
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -127,10 +127,12 @@ func sparked(b *testing.B, script, kafka, topic, rows string, ours *pgx.Conn) (w
 		b.Fatalf("Spark said %s", line)
 	}
 	took := cpu(b, server) - before
-	for i, batch := range run.Batches {
-		b.Logf("Spark's micro-batch %d: %.0f records/s", i, batch[0]/batch[1])
-		best = math.Max(best, batch[0]/batch[1])
+	var rates []float64
+	for _, batch := range run.Batches {
+		rates = append(rates, batch[0]/batch[1])
 	}
+	best = slices.Max(rates)
+	b.Logf("Spark's micro-batches: %.0f records/s", rates)
 	const popularity = "SELECT string_agg(concat_ws(' ', category, n, images, downloaded), ',' ORDER BY category) FROM "
 	var counted, wanted string
 	err := conn.QueryRow(b.Context(), popularity+`(SELECT category, sum(number_of_records) AS n, sum(number_of_images) AS images, sum(number_downloaded) AS downloaded

@@ -24,7 +24,7 @@ import (
 // there is none. Posts that cannot be kept are refused meanwhile.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
-	w := bareWorld(t)
+	w := bareWorld(t, "--log-period", "5s")
 	disk := w.mount(256 << 20)
 	data := filepath.Join(disk, "data")
 	w.places = []string{"--data", data}

@@ -35,7 +35,7 @@ func TestPairs(t *testing.T) {
 	for _, service := range []string{toKafka, toS3, toPostgres} {
 		t.Run(service, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newWorld(t, "--log-period", "5s")
 			w.startAll("ingest-1", "lake-1", "stream-1", "schedule-1", "web-1")
 			p := w.post(1, 150, 1)
 			w.follow()

@@ -11,7 +11,7 @@ import (
 // TestServicesRestart ends each service in an orderly way and otherwise, and starts it again, while posts arrive; and ends PostgreSQL's sessions in the middle of
 // what they do. It has the services to itself.
 func TestServicesRestart(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t, "--log-period", "5s")
 	w.startAll("ingest-1", "lake-1", "stream-1", "schedule-1", "web-1")
 	p := w.post(2, 200, 1)
 	w.follow()

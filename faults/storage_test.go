@@ -93,7 +93,7 @@ func hangUp(w http.ResponseWriter) {
 // TestMoodyS3 lets a quarter of all that S3 is asked go wrong. Two writers of the lake share its work and meet in what they write.
 func TestMoodyS3(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newWorld(t, "--log-period", "5s")
 	m, addr := newMoody(t, 1, 0)
 	w.s3 = addr
 	w.startAll("ingest-1", "lake-1", "lake-2", "stream-1", "schedule-1", "web-1")

@@ -17,6 +17,8 @@ type link struct {
 	proxy *toxiproxy.Proxy
 	mu    sync.Mutex
 	names []string // of the toxics in it
+	// broken tells that toxics in it end connections
+	broken bool
 }
 
 // newLink makes one to a service.
@@ -49,15 +51,24 @@ func (l *link) ail(t testing.TB, toxics ...toxic) {
 		_, err = l.proxy.Toxics.AddToxicJson(strings.NewReader(string(text)))
 		must(t, err)
 		l.names = append(l.names, name)
+		l.broken = l.broken || x.kind != "latency" && x.kind != "bandwidth"
 	}
 }
 
-// heal takes all toxics out of the link.
+// heal takes all toxics out of the link. Connections that were broken by them end; the others go on.
 func (l *link) heal() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, name := range l.names {
-		_ = l.proxy.Toxics.RemoveToxic(context.Background(), name) // it is there
+	if l.broken { // the proxy trips over toxics that come to a connection which is about to end: those get a collection of their own to end with
+		l.proxy.Stop()
+		l.proxy.Toxics = toxiproxy.NewToxicCollection(l.proxy)
+		if err := l.proxy.Start(); err != nil {
+			panic(fmt.Errorf("the proxy at %s does not start again: %w", l.addr(), err)) // all that follows would be wrong
+		}
+	} else {
+		for _, name := range l.names {
+			_ = l.proxy.Toxics.RemoveToxic(context.Background(), name) // it is there
+		}
 	}
-	l.names = nil
+	l.names, l.broken = nil, false
 }

@@ -44,6 +44,7 @@ type world struct {
 	timing     []string
 	places     []string // the flags of who works at rest
 	s3         string   // where the processes' links lead
+	postgres   string   // likewise
 
 	journal   *kafka.Journal
 	objects   pinflow.Objects
@@ -57,7 +58,7 @@ func newWorld(t *testing.T, timing ...string) *world {
 	t.Helper()
 	own.start(t)
 	w := bareWorld(t, timing...)
-	w.s3 = own.s3()
+	w.s3, w.postgres = own.s3(), own.postgres()
 	w.makePlaces()
 	return w
 }
@@ -166,7 +167,7 @@ func (w *world) store() string { return "postgres://stack@127.0.0.1/" + w.name }
 func (w *world) add(name string) *process {
 	w.t.Helper()
 	role, _, _ := strings.Cut(name, "-")
-	p := &process{dir: w.dir, name: name, links: map[string]*link{toKafka: own.link(w.t), toS3: newLink(w.t, w.s3), toPostgres: newLink(w.t, own.postgres())}}
+	p := &process{dir: w.dir, name: name, links: map[string]*link{toKafka: own.link(w.t), toS3: newLink(w.t, w.s3), toPostgres: newLink(w.t, w.postgres)}}
 	w.t.Cleanup(p.links[toS3].proxy.Stop)
 	w.t.Cleanup(p.links[toPostgres].proxy.Stop)
 	p.args = append([]string{role, "--data", filepath.Join(w.dir, "data"), "--pipeline", w.pipeline, "--journal", "kafka://" + p.links[toKafka].addr()}, w.timing...)

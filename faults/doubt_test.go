@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -34,12 +35,15 @@ func TestInDoubt(t *testing.T) {
 				zombie.ail(t, service, both("latency", map[string]int64{"latency": 20})...)
 			}
 		}
-		rest(t.Context(), time.Duration(200+r.IntN(300))*time.Millisecond)
-		for _, zombie := range zombies {
-			zombie.signal(syscall.SIGSTOP)
+		zombies[0].signal(syscall.SIGSTOP)
+		w.pauseWithLocks(zombies[1], r)
+		paused := time.Now()
+		w.moves("store", w.counted)
+		took := time.Since(paused)
+		if t.Logf("%s was paused with its partitions locked; others went on after %s", zombies[1].name, took.Round(time.Millisecond)); took > takeoverTime {
+			t.Error("that is too long")
 		}
 		w.moves("lake", w.lakeEnds)
-		w.moves("store", w.counted)
 		for _, zombie := range zombies {
 			zombie.signal(syscall.SIGCONT)
 		}
@@ -55,6 +59,35 @@ func TestInDoubt(t *testing.T) {
 	}
 	p.end(t)
 	w.check(p)
+}
+
+// pauseWithLocks pauses a live worker at a moment in which its transaction holds the lock on partitions.
+func (w *world) pauseWithLocks(p *process, r *rand.Rand) {
+	w.t.Helper()
+	const unlocked = `SELECT count(*) FROM (SELECT FROM _pinflow.progress WHERE topic = $1 AND generation = (SELECT current FROM _pinflow.store) FOR UPDATE SKIP LOCKED) x`
+	locked := func() bool {
+		var n int
+		must(w.t, w.db.QueryRow(w.t.Context(), unlocked, w.name).Scan(&n))
+		return n < partitions
+	}
+	others := slices.DeleteFunc(w.of("stream"), func(o *process) bool { return o == p })
+	eventually(w.t, p.name+" holds a lock while it is paused", func() bool {
+		rest(w.t.Context(), time.Duration(r.IntN(200))*time.Millisecond)
+		p.signal(syscall.SIGSTOP)
+		for _, other := range others { // so that it is none of theirs
+			other.signal(syscall.SIGSTOP)
+		}
+		rest(w.t.Context(), 300*time.Millisecond) // what is under way gets there
+		held := locked() && locked()
+		for _, other := range others {
+			other.signal(syscall.SIGCONT)
+		}
+		rest(w.t.Context(), 300*time.Millisecond)
+		if held = held && locked(); !held {
+			p.signal(syscall.SIGCONT)
+		}
+		return held
+	})
 }
 
 // fences is how many batches the live workers that run were not let commit, since the store was further than they.

@@ -76,11 +76,11 @@ func (c *commit) apply(ctx context.Context) error {
 			return fmt.Errorf("rows of %s: %w", c.d.Changes[i].Table, err)
 		}
 	}
-	var changing []string
+	before := []string{giveWay}
 	if len(c.d.Changes) > 0 {
-		changing = byIndex[:]
+		before = append(before, byIndex[:]...)
 	}
-	if err := c.s.answered(ctx, func(ctx context.Context) error { return c.fence(ctx, inOrder, changing...) }); err != nil {
+	if err := c.s.answered(ctx, func(ctx context.Context) error { return c.fence(ctx, inOrder, before...) }); err != nil {
 		return err
 	}
 	for i := range c.d.Changes {
@@ -90,6 +90,9 @@ func (c *commit) apply(ctx context.Context) error {
 	}
 	return nil
 }
+
+// giveWay has a worker that is paused behind its fence lose the lock on its partitions about when they go to another one, who would wait for it.
+const giveWay = "SET LOCAL idle_in_transaction_session_timeout = '10s'"
 
 // rollBack ends a transaction whose error is told already. A connection that does not even do that is dropped.
 func (c *commit) rollBack(ctx context.Context) {

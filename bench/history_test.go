@@ -31,6 +31,8 @@ type history struct {
 	plan     *pinflow.Plan
 	dir      string
 	objects  *folder.Folder
+	raw      *lake.Raw
+	sealer   *lake.Sealer
 	topic    *lake.Topic
 	instance *duck.Instance
 	store    *store.Store
@@ -58,17 +60,17 @@ func newHistory(b *testing.B, d *pinflow.Definition, memory int64) *history {
 	h.store, err = store.Open(b.Context(), store.Options{Instance: h.instance})
 	h.must(err)
 	b.Cleanup(func() { h.must(h.store.Close()) })
-	raw := lake.NewRaw(h.objects)
+	h.raw = lake.NewRaw(h.objects)
 	derived, err := lake.NewDerived(lake.DerivedOptions{Objects: h.objects, PeriodLength: hour})
 	h.must(err)
-	sealer, err := lake.NewSealer(lake.SealerOptions{Objects: h.objects, Journal: h, Topics: []string{h.topic.Topic}, Clock: func() time.Time { return time.UnixMilli(int64(h.period)) }})
+	h.sealer, err = lake.NewSealer(lake.SealerOptions{Objects: h.objects, Journal: h, Topics: []string{h.topic.Topic}, Clock: func() time.Time { return time.UnixMilli(int64(h.period)) }})
 	h.must(err)
-	engine, err := live.NewBatchEngine(b.Context(), live.BatchOptions{Instance: h.instance, Plan: h.plan, Raw: raw})
+	engine, err := live.NewBatchEngine(b.Context(), live.BatchOptions{Instance: h.instance, Plan: h.plan, Raw: h.raw})
 	h.must(err)
 	b.Cleanup(func() { h.must(engine.Close()) })
-	h.runner, err = refine.NewRunner(refine.RunnerOptions{Plan: h.plan, PeriodLength: hour, Raw: raw, Derived: derived, Engine: engine, Store: h.store,
+	h.runner, err = refine.NewRunner(refine.RunnerOptions{Plan: h.plan, PeriodLength: hour, Raw: h.raw, Derived: derived, Engine: engine, Store: h.store,
 		Parts: live.Parts{Instance: h.instance}, Scratch: filepath.Join(h.instance.Dir(), "batch"), Patience: -1,
-		Seal: func(ctx context.Context) (string, error) { _, err := sealer.Seal(ctx); return "", err }})
+		Seal: func(ctx context.Context) (string, error) { _, err := h.sealer.Seal(ctx); return "", err }})
 	h.must(err)
 	return h
 }
@@ -145,6 +147,18 @@ func (h *history) write(n int, id func(i int) int) {
 		done += len(part)
 	}
 	h.period = hour.Next(h.period)
+}
+
+// seal seals what was written and returns the last seal.
+func (h *history) seal() (last pinflow.Seal) {
+	h.b.Helper()
+	_, err := h.sealer.Seal(h.b.Context())
+	h.must(err)
+	for s, err := range h.raw.Seals(h.b.Context(), h.topic.Topic) {
+		h.must(err)
+		last = s
+	}
+	return last
 }
 
 // batch installs what is not installed and returns how long it took, of the whole run.

@@ -17,7 +17,8 @@ import (
 )
 
 // BenchmarkBatch is the engine over a period of the lake beside a script that somebody who knows DuckDB would write for the same objects and the same
-// Parquet: gzip JSON to clean rows, from these the metrics and the latest row of each key. PINFLOW_BENCH_ROWS says of how many records.
+// Parquet: gzip JSON to clean rows, from these the metrics and the latest row of each key. PINFLOW_BENCH_ROWS says of how many records,
+// PINFLOW_BENCH_TURNS how often each.
 func BenchmarkBatch(b *testing.B) {
 	n := sized(b, "PINFLOW_BENCH_ROWS", 5_000_000)
 	d := shipped(b)
@@ -28,10 +29,10 @@ func BenchmarkBatch(b *testing.B) {
 	for b.Loop() {
 		var ours, script, ratios, ourCPU, scriptCPU, cpuRatios []float64
 		var peak int64
-		for n := range 3 {
+		for turn := range sized(b, "PINFLOW_BENCH_TURNS", 3) {
 			forgetPeak(b)
 			took, used := timed(b, func() { runOurs(b, h, seal) })
-			if n == 0 { // later, what DuckDB keeps of the script's memory would count
+			if turn == 0 { // later, what DuckDB keeps of the script's memory would count
 				peak = residentPeak(b)
 			}
 			ours, ourCPU = append(ours, took), append(ourCPU, used)
@@ -59,8 +60,8 @@ func timed(b *testing.B, f func()) (took, used float64) {
 	return time.Since(began).Seconds(), (processorTime(b) - before).Seconds()
 }
 
-// memoryOf is what either may use in DuckDB.
-const memoryOf = 384 << 20
+// memoryOf is what either may use in DuckDB, goMemory what Go's heap is told to keep to: what pinflow batch has by default.
+const memoryOf, goMemory = 384 << 20, 400 << 20
 
 func openBench(b *testing.B, dir string, threads int, readable ...string) *duck.Instance {
 	i, err := duck.Open(b.Context(), duck.Options{Dir: dir, Memory: memoryOf, Threads: threads, Readable: append(readable, dir)})
@@ -80,6 +81,7 @@ func runOurs(b *testing.B, h *history, seal pinflow.Seal) {
 		b.Fatal(err)
 	}
 	defer e.Close()
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(goMemory))
 	out, err := e.Refine(b.Context(), pinflow.Closed{Period: seal.Period, Seals: []pinflow.Seal{seal}, Dir: dir})
 	if err != nil {
 		b.Fatal(err)

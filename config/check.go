@@ -64,7 +64,8 @@ func (p *Places) faults(isFlag func(string) bool) []error {
 		name, url string
 		err       error
 	}{{"journal", p.Journal, journal}, {"lake", p.Lake, lake}, {"store", p.Store, store}, {"store-read", p.StoreRead, p.storeReadFault()}} {
-		if isFlag(place.name) && hasPassword(place.url) {
+		// A journal's URL has no place for a password wherever it stands, and its own fault says where one belongs.
+		if place.name != "journal" && isFlag(place.name) && hasPassword(place.url) {
 			faults = append(faults, fault("--"+place.name, redacted(place.url), "a password in a flag can be seen by every user of this machine",
 				"Put the URL into the environment (PINFLOW_"+strings.ReplaceAll(strings.ToUpper(place.name), "-", "_")+") or into pinflow.yaml."))
 		} else if place.err != nil {

@@ -41,6 +41,10 @@ func (c *lakeCmd) Run(ctx context.Context, t terminal) (err error) {
 	var opened closers
 	defer func() { err = errors.Join(err, opened.close()) }()
 	log, metrics := newLog(c.Logging, t), newMetrics()
+	watched, err := c.monitored.open(&c.Settings, log, metrics)
+	if err != nil {
+		return err
+	}
 	objects, err := openLake(ctx, &c.Settings, log, metrics, &opened)
 	if err != nil {
 		return err
@@ -58,5 +62,5 @@ func (c *lakeCmd) Run(ctx context.Context, t terminal) (err error) {
 		return err
 	}
 	fmt.Fprintf(t.out, "Writing the records of Kafka at %s to %s. Ctrl-C flushes and ends.\n", j.addr, objects)
-	return c.monitored.run(ctx, &c.Settings, log, metrics, w.Run)
+	return watched.run(ctx, w.Run)
 }

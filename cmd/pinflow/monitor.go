@@ -47,21 +47,33 @@ func monitor(mux access.Routes, metrics *prometheus.Registry, ready func(context
 	mux.Handle("GET /metrics", access.NeedScope(access.Read, promhttp.HandlerFor(metrics, promhttp.HandlerOpts{})))
 }
 
-// run runs a process without an HTTP API until ctx ends, and is asked how it is meanwhile.
-func (m monitored) run(ctx context.Context, s *config.Settings, log *slog.Logger, metrics *prometheus.Registry, work func(context.Context) error) error {
-	if m.Monitor == "" {
+// watched is where a process without an HTTP API is asked how it is.
+type watched struct {
+	guard   *guard // nil for nowhere
+	metrics *prometheus.Registry
+	log     *slog.Logger
+}
+
+// open guards the address, or says why it must not be listened on, before the process opens anything else.
+func (m monitored) open(s *config.Settings, log *slog.Logger, metrics *prometheus.Registry) (w watched, err error) {
+	w = watched{metrics: metrics, log: log}
+	if m.Monitor != "" {
+		w.guard, err = openGuard(m.Monitor, s, log, metrics)
+	}
+	return w, err
+}
+
+// run works until ctx ends, and answers meanwhile.
+func (w watched) run(ctx context.Context, work func(context.Context) error) error {
+	if w.guard == nil {
 		return work(ctx)
 	}
-	guard, err := openGuard(m.Monitor, s, log, metrics)
+	l, err := w.guard.listen(ctx)
 	if err != nil {
 		return err
 	}
-	l, err := guard.listen(ctx)
-	if err != nil {
-		return err
-	}
-	monitor(guard, metrics, nil)
-	server := guard.serve(l, func() {})
-	log.Info("this process tells how it is", "at", server.url()+"/readyz")
+	monitor(w.guard, w.metrics, nil)
+	server := w.guard.serve(l, func() {})
+	w.log.Info("this process tells how it is", "at", server.url()+"/readyz")
 	return errors.Join(work(ctx), server.stop())
 }

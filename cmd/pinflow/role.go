@@ -8,10 +8,16 @@ import (
 	"github.com/pinflow/pinflow/config"
 )
 
-// openRole opens every place for a process that has one part in the flow.
-func openRole(ctx context.Context, s *config.Settings, t terminal) (*core, error) {
+// openRole opens every place for a process that has one part in the flow, and where it is asked how it is.
+func openRole(ctx context.Context, s *config.Settings, m monitored, t terminal) (*core, watched, error) {
 	limitMemory()
-	return openCore(ctx, s, newLog(s.Logging, t), newMetrics(), t, false)
+	log, metrics := newLog(s.Logging, t), newMetrics()
+	w, err := m.open(s, log, metrics)
+	if err != nil {
+		return &core{}, w, err
+	}
+	c, err := openCore(ctx, s, log, metrics, t, false)
+	return c, w, err
 }
 
 // checkWorkers refuses a number of workers.

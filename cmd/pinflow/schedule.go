@@ -26,7 +26,7 @@ Example:
 
 // Run runs the batch on time until ctx ends.
 func (c *scheduleCmd) Run(ctx context.Context, t terminal) (err error) {
-	core, err := openRole(ctx, &c.Settings, t)
+	core, watched, err := openRole(ctx, &c.Settings, c.monitored, t)
 	defer func() { err = errors.Join(err, core.closers.close()) }()
 	if err != nil {
 		return unlessStopped(ctx, err)
@@ -38,7 +38,7 @@ func (c *scheduleCmd) Run(ctx context.Context, t terminal) (err error) {
 	core.add(o.close)
 	fmt.Fprintf(t.out, "The batch runs %s after the end of each log period of %s. Ctrl-C ends it.\n", c.SealGrace, core.periodText())
 	core.parts.start(ctx, "current", o.followCurrent)
-	err = c.monitored.run(ctx, &c.Settings, core.log, core.metrics, o.schedule)
+	err = watched.run(ctx, o.schedule)
 	core.parts.join()
 	return err
 }

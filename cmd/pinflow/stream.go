@@ -29,13 +29,13 @@ func (c *streamCmd) Run(ctx context.Context, t terminal) (err error) {
 	if err := checkWorkers(c.StreamWorkers); err != nil {
 		return err
 	}
-	core, err := openRole(ctx, &c.Settings, t)
+	core, watched, err := openRole(ctx, &c.Settings, c.monitored, t)
 	defer func() { err = errors.Join(err, core.closers.close()) }()
 	if err != nil {
 		return unlessStopped(ctx, err)
 	}
 	fmt.Fprintf(t.out, "Counting the records of Kafka at %s into %s. Ctrl-C ends it.\n", core.journal.addr, core.shownStore())
-	return c.monitored.run(ctx, &c.Settings, core.log, core.metrics, func(ctx context.Context) error { return core.count(ctx, c.StreamWorkers) })
+	return watched.run(ctx, func(ctx context.Context) error { return core.count(ctx, c.StreamWorkers) })
 }
 
 // count runs the live half of the generation that readers see until ctx ends.

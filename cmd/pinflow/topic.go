@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pinflow/pinflow"
+	"github.com/pinflow/pinflow/config"
 	"github.com/pinflow/pinflow/internal/datalock"
 	"github.com/pinflow/pinflow/journal/kafka"
 )
@@ -31,22 +32,33 @@ func (topicCmd) Help() string {
 
 // broker is where the topic commands find one.
 type broker struct {
-	BootstrapServer string `help:"The broker's host:port, or several separated by commas. By default the one that the running Pinflow of --data has, else 127.0.0.1:9092." placeholder:"HOST:PORT"`
-	Data            string `help:"The folder of the running Pinflow." default:"./pinflow-data" env:"PINFLOW_DATA" type:"path" placeholder:"DIR"`
+	BootstrapServer   string `help:"The broker's host:port, or several separated by commas. By default that of --journal, then the one that the running Pinflow of --data has, else 127.0.0.1:9092." placeholder:"HOST:PORT"`
+	Journal           string `help:"The journal's URL, as for pinflow up: kafka://user@host:port?tls=true for brokers that are not open to everybody." default:"embedded:" env:"PINFLOW_JOURNAL" placeholder:"URL"`
+	KafkaPasswordFile string `help:"The file of the password for a journal that asks for a login; or have it in PINFLOW_KAFKA_PASSWORD." env:"PINFLOW_KAFKA_PASSWORD_FILE" type:"path" placeholder:"FILE"`
+	Data              string `help:"The folder of the running Pinflow." default:"./pinflow-data" env:"PINFLOW_DATA" type:"path" placeholder:"DIR"`
 }
 
 const defaultBroker = "127.0.0.1:9092"
 
 func (b broker) open(ctx context.Context) (*kafka.Journal, error) {
-	at := b.BootstrapServer
-	var dial dialFunc
-	if at == "" {
-		at = defaultBroker
-		if holder, err := datalock.Holder(b.Data); err == nil && holder != nil && holder.Kafka != "" {
-			at, dial = holder.Kafka, only(holder.Kafka)
-		}
+	o := kafka.Options{OpenTimeout: 5 * time.Second}
+	if b.BootstrapServer != "" {
+		o.Brokers = strings.Split(b.BootstrapServer, ",")
+		return kafka.Open(ctx, o)
 	}
-	return kafka.Open(ctx, kafka.Options{Brokers: strings.Split(at, ","), Dial: dial, OpenTimeout: 5 * time.Second})
+	place, err := config.ParseJournalURL(b.Journal)
+	if err != nil {
+		return nil, err
+	}
+	switch holder, err := datalock.Holder(b.Data); {
+	case !place.Embedded:
+		o.Brokers, o.Security = place.Brokers, securityOf(place, config.Places{KafkaPasswordFile: b.KafkaPasswordFile})
+	case err == nil && holder != nil && holder.Kafka != "":
+		o.Brokers, o.Dial = []string{holder.Kafka}, only(holder.Kafka)
+	default:
+		o.Brokers = []string{defaultBroker}
+	}
+	return kafka.Open(ctx, o)
 }
 
 // topicCreate makes a topic.

@@ -37,11 +37,17 @@ type core struct {
 	bench    *duck.Instance // where the batch computes
 }
 
+// duty is what a process does, as far as it decides how places are opened.
+type duty struct {
+	builds  bool // it is pinflow up, which runs every stage
+	threads int  // of the store's DuckDB; 0 for one per processor
+}
+
 // openCore opens every place, sinks first, and decides which definition is served. What was opened is the caller's to close, also after an error.
-// Without builds, the process works for the generation that readers see whatever its own definition says: while several are exchanged
+// A process that does not build works for the generation that readers see whatever its own definition says: while several are exchanged
 // one after the other, some have the old definition and some the new one, and none is to undo what another did.
-func openCore(ctx context.Context, s *config.Settings, log *slog.Logger, metrics *prometheus.Registry, t terminal, builds bool) (c *core, err error) {
-	c = &core{Settings: s, log: log, metrics: metrics, builds: builds}
+func openCore(ctx context.Context, s *config.Settings, log *slog.Logger, metrics *prometheus.Registry, t terminal, d duty) (c *core, err error) {
+	c = &core{Settings: s, log: log, metrics: metrics, builds: d.builds}
 	if c.parts, err = newSupervisor(log, metrics); err != nil {
 		return c, err
 	}
@@ -55,13 +61,13 @@ func openCore(ctx context.Context, s *config.Settings, log *slog.Logger, metrics
 	if c.objects, err = openLake(ctx, s, log, metrics, &c.closers); err != nil {
 		return c, err
 	}
-	if c.instance, c.store, err = openStore(ctx, s, c.dir, c.objects, c.stage, log, metrics, &c.closers); err != nil {
+	if c.instance, c.store, err = openStore(ctx, s, c.dir, d.threads, c.objects, c.stage, log, metrics, &c.closers); err != nil {
 		return c, err
 	}
 	if c.plans, err = choosePlans(ctx, c.store, given, refused, t.err); err != nil {
 		return c, err
 	}
-	if !builds && c.plans.next != nil {
+	if !d.builds && c.plans.next != nil {
 		log.Warn("the definition is another than the one that is served", "definition", c.plans.next.Generation, "served", c.plans.current.Generation,
 			"hint", "pinflow generation build --switch makes it the one that is served")
 		c.plans.next = nil

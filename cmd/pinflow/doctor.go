@@ -220,7 +220,7 @@ func (d *doctor) store(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, kept, err := openStore(ctx, d.Settings, dir, d.objects, nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), &d.closers)
+	_, kept, err := openStore(ctx, d.Settings, dir, 0, d.objects, nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), &d.closers)
 	if err != nil {
 		return err
 	}

@@ -78,7 +78,7 @@ func openDoors(t *testing.T) *doors {
 	if err != nil {
 		t.Fatal(err)
 	}
-	core, err := openCore(t.Context(), s, log, metrics, terminal{io.Discard, io.Discard}, true)
+	core, err := openCore(t.Context(), s, log, metrics, terminal{io.Discard, io.Discard}, duty{builds: true})
 	t.Cleanup(func() {
 		if err := core.closers.close(); err != nil {
 			t.Error(err)

@@ -9,14 +9,14 @@ import (
 )
 
 // openRole opens every place for a process that has one part in the flow, and where it is asked how it is.
-func openRole(ctx context.Context, s *config.Settings, m monitored, t terminal) (*core, watched, error) {
+func openRole(ctx context.Context, s *config.Settings, m monitored, d duty, t terminal) (*core, watched, error) {
 	limitMemory()
 	log, metrics := newLog(s.Logging, t), newMetrics()
 	w, err := m.open(s, log, metrics)
 	if err != nil {
 		return &core{}, w, err
 	}
-	c, err := openCore(ctx, s, log, metrics, t, false)
+	c, err := openCore(ctx, s, log, metrics, t, d)
 	return c, w, err
 }
 

@@ -26,7 +26,7 @@ Example:
 
 // Run runs the batch on time until ctx ends.
 func (c *scheduleCmd) Run(ctx context.Context, t terminal) (err error) {
-	core, watched, err := openRole(ctx, &c.Settings, c.monitored, t)
+	core, watched, err := openRole(ctx, &c.Settings, c.monitored, duty{}, t)
 	defer func() { err = errors.Join(err, core.closers.close()) }()
 	if err != nil {
 		return unlessStopped(ctx, err)

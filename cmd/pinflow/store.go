@@ -34,12 +34,12 @@ type store interface {
 type stageFunc func(ctx context.Context, p pinflow.Part) (staged pinflow.Part, release func(), err error)
 
 // openStore opens the store, and the DuckDB of the engines, which reads the lake's files where they lie. A store in a file shares that DuckDB. dir is the process's own folder.
-func openStore(ctx context.Context, s *config.Settings, dir string, objects pinflow.Objects, stage stageFunc, log *slog.Logger, metrics prometheus.Registerer, c *closers) (*duck.Instance, store, error) {
+func openStore(ctx context.Context, s *config.Settings, dir string, threads int, objects pinflow.Objects, stage stageFunc, log *slog.Logger, metrics prometheus.Registerer, c *closers) (*duck.Instance, store, error) {
 	file, server, err := config.ParseStore(s.StoreURL())
 	if err != nil {
 		return nil, nil, err
 	}
-	o := duck.Options{Path: file, Memory: int64(s.DuckDBMemory), Dir: filepath.Join(dir, "scratch")}
+	o := duck.Options{Path: file, Memory: int64(s.DuckDBMemory), Dir: filepath.Join(dir, "scratch"), Threads: threads}
 	if local, ok := objects.(pinflow.LocalObjects); ok {
 		o.Readable = []string{local.Path("")}
 	}

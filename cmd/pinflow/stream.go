@@ -29,7 +29,8 @@ func (c *streamCmd) Run(ctx context.Context, t terminal) (err error) {
 	if err := checkWorkers(c.StreamWorkers); err != nil {
 		return err
 	}
-	core, watched, err := openRole(ctx, &c.Settings, c.monitored, t)
+	// Each worker has its statements on a thread of its own; one of DuckDB's beside it would mostly wait, which costs it processor time.
+	core, watched, err := openRole(ctx, &c.Settings, c.monitored, duty{threads: 1}, t)
 	defer func() { err = errors.Join(err, core.closers.close()) }()
 	if err != nil {
 		return unlessStopped(ctx, err)

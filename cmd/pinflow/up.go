@@ -44,7 +44,7 @@ func (c *upCmd) Run(ctx context.Context, t terminal) (err error) {
 	if err != nil {
 		return err
 	}
-	core, err := openCore(ctx, &c.Settings, log, metrics, t, true)
+	core, err := openCore(ctx, &c.Settings, log, metrics, t, duty{builds: true})
 	u := &up{core: core, cmd: c, term: t, guard: guard}
 	defer func() { err = errors.Join(err, core.closers.close()) }()
 	if err != nil {

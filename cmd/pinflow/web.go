@@ -34,7 +34,7 @@ func (c *webCmd) Run(ctx context.Context, t terminal) (err error) {
 		return err
 	}
 	limitMemory()
-	core, err := openCore(ctx, &c.Settings, log, metrics, t, false)
+	core, err := openCore(ctx, &c.Settings, log, metrics, t, duty{})
 	defer func() { err = errors.Join(err, core.closers.close()) }()
 	if err != nil {
 		return unlessStopped(ctx, err)

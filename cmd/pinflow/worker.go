@@ -62,7 +62,7 @@ func (w *worker) atRest(ctx context.Context, t terminal, c *closers) (client.Cli
 	limitMemory()
 	s := &config.Settings{Places: w.Places, Timing: w.Timing, Limits: w.Limits, Logging: w.Logging,
 		Listen: config.Listen{KafkaListen: "127.0.0.1:0"}} // nobody else is to connect
-	core, err := openCore(ctx, s, newLog(w.Logging, t), prometheus.NewRegistry(), t, false)
+	core, err := openCore(ctx, s, newLog(w.Logging, t), prometheus.NewRegistry(), t, duty{})
 	c.add(func() error { return core.closers.close() })
 	if err != nil {
 		return client.Client{}, err

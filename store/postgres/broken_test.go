@@ -104,6 +104,7 @@ func (c *lineConn) Read(p []byte) (int, error) {
 
 // TestSilentLines has the connection go silent at every point of commits and installs: each comes to an end, and what is there is what the positions say.
 func TestSilentLines(t *testing.T) {
+	t.Parallel()
 	url := newDatabase(t)
 	l := &line{hangs: true}
 	o := postgres.WithSilence(postgres.WithDial(postgres.Options{URL: url, Lock: 100 * time.Millisecond}, l.dial), 200*time.Millisecond)

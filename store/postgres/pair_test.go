@@ -14,6 +14,7 @@ import (
 
 // TestTwoStores holds two stores on one database to the contract, as two processes have them: each call goes to the other one.
 func TestTwoStores(t *testing.T) {
+	t.Parallel()
 	storetest.Run(t, func(t testing.TB) storetest.Env {
 		e := env(t, newDatabase(t), postgres.Options{})
 		one := e.Open

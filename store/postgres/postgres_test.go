@@ -8,8 +8,10 @@ import (
 )
 
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	for name, o := range map[string]postgres.Options{"PostgreSQL": {}, "PostgreSQL/MergeAlways": {Merge: 1}} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			storetest.Run(t, func(t testing.TB) storetest.Env { return env(t, newDatabase(t), o) })
 		})
 	}

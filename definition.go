@@ -44,6 +44,23 @@ type ModelScript struct {
 	Key  []string // columns that make it an entity; empty for one row per record
 	Keep string   // "latest" or "first" for an entity
 	Rows string   // "all", "recent" or "none": which rows the store keeps
+	// Declared is where faults of these fields are; the zero value for the SQL file.
+	Declared Declaration
+}
+
+// Declaration is where something is declared: a file, as shown to people, and the line of each field that is given, from 1. The line
+// of "" is that of the whole.
+type Declaration struct {
+	File  string
+	Lines map[string]int
+}
+
+// Line is where to point for a field: its line, or that of the whole if it is left out.
+func (d Declaration) Line(field string) int {
+	if line, ok := d.Lines[field]; ok {
+		return line
+	}
+	return d.Lines[""]
 }
 
 // Fault is one thing that is wrong with a definition.

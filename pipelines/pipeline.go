@@ -105,6 +105,10 @@ func (l *loader) model(e entry, taken names) {
 	fields, _ := e.fields("name", "description", "from", "sql", "key", "keep", "rows")
 	m := pinflow.ModelScript{From: fields["from"].text(), Key: fields["key"].texts(), Keep: fields["keep"].text(), Rows: fields["rows"].text()}
 	m.Name, m.Description = fields["name"].text(), fields["description"].text()
+	m.Declared = pinflow.Declaration{File: l.shown(pipelineFile), Lines: map[string]int{"": e.line}}
+	for name, field := range fields {
+		m.Declared.Lines[name] = field.line
+	}
 	file := fields["sql"].text()
 	if file == "" {
 		file = path.Join("models", m.Name+".sql")

@@ -19,17 +19,17 @@ const signColumn = "_sign"
 func (c *compilation) keyItems(f *file, m pinflow.ModelScript, source *pinflow.PlannedSource, rel *relation, items []item) []string {
 	if len(m.Key) == 0 {
 		if m.Keep != "" {
-			f.faultAt(-1, "Name the columns that make a row's key, or leave keep out.", "the model %s has keep but no key", m.Name)
+			f.declared(m, "keep", "Name the columns that make a row's key, or leave keep out.", "the model %s has keep but no key", m.Name)
 		}
 		return nil
 	}
 	if m.Keep != "latest" && m.Keep != "first" {
-		f.faultAt(-1, "Write keep: latest or keep: first.", "keep of the model %s cannot be %q", m.Name, m.Keep)
+		f.declared(m, "keep", "Write keep: latest or keep: first.", "keep of the model %s cannot be %q", m.Name, m.Keep)
 	}
 	if m.Rows != "" && m.Rows != "all" {
-		f.faultAt(-1, "Leave rows out: the row of each key is kept.", "rows of the model %s, which has a key, cannot be %s", m.Name, m.Rows)
+		f.declared(m, "rows", "Leave rows out: the row of each key is kept.", "rows of the model %s, which has a key, cannot be %s", m.Name, m.Rows)
 	}
-	if !c.checkSourceKey(f, source) {
+	if !c.checkSourceKey(f, m, source) {
 		return nil
 	}
 	var keys []string
@@ -38,31 +38,31 @@ func (c *compilation) keyItems(f *file, m pinflow.ModelScript, source *pinflow.P
 		i := slices.IndexFunc(items, func(it item) bool { return sameName(it.name, name) && !sameName(name, "_reject") })
 		switch {
 		case i < 0:
-			f.faultAt(-1, "Name columns that the model yields.", "the key column %s is no column of the model %s", name, m.Name)
+			f.declared(m, "key", "Name columns that the model yields.", "the key column %s is no column of the model %s", name, m.Name)
 		case slices.Contains(keys, items[i].name):
-			f.faultAt(-1, "Name each column once.", "the key of the model %s has the column %s twice", m.Name, name)
+			f.declared(m, "key", "Name each column once.", "the key of the model %s has the column %s twice", m.Name, name)
 		default:
 			keys = append(keys, items[i].name)
 			home = home || items[i].expr.signature() == column(rel.name, sourceColumn(source, source.Key)).signature()
 		}
 	}
 	if !home && !f.failed() {
-		f.faultAt(-1, "Yield "+source.Key+" as it is and name it in key too: one partition must hold all records of a key.",
+		f.declared(m, "key", "Yield "+source.Key+" as it is and name it in key too: one partition must hold all records of a key.",
 			"the key of the model %s does not have the key %s of its source", m.Name, source.Key)
 	}
 	return keys
 }
 
 // checkSourceKey tells whether all records of a key value lie in one partition: the source has a key, and one text for each value of it.
-func (c *compilation) checkSourceKey(f *file, source *pinflow.PlannedSource) bool {
+func (c *compilation) checkSourceKey(f *file, m pinflow.ModelScript, source *pinflow.PlannedSource) bool {
 	i := slices.IndexFunc(source.Columns, func(col pinflow.Column) bool { return col.Name == source.Key })
 	switch {
 	case source.Key == "":
-		f.faultAt(-1, "Give the source a key in pipeline.yaml, one of the columns of the model's key: one partition must hold all records of a key.",
+		f.declared(m, "key", "Give the source a key in pipeline.yaml, one of the columns of the model's key: one partition must hold all records of a key.",
 			"the source %s has no key", source.Name)
 	case i < 0: // told of as the source's fault
 	case !slices.Contains([]string{"VARCHAR", "BIGINT", "BOOLEAN"}, source.Columns[i].Type):
-		f.faultAt(-1, "Let the schema say that it is a string or an integer: anything else is written in several ways, which lead to several partitions.",
+		f.declared(m, "key", "Let the schema say that it is a string or an integer: anything else is written in several ways, which lead to several partitions.",
 			"the key %s of source %s is %s", source.Key, source.Name, source.Columns[i].Type)
 	default:
 		return true

@@ -39,6 +39,15 @@ func (f *file) faultAt(offset int, hint, message string, args ...any) {
 	f.faults = append(f.faults, fault)
 }
 
+// declared notes what is wrong with a field of the model's declaration.
+func (f *file) declared(m pinflow.ModelScript, field, hint, message string, args ...any) {
+	if m.Declared.File == "" {
+		f.faultAt(-1, hint, message, args...)
+		return
+	}
+	f.faults = append(f.faults, pinflow.Fault{File: m.Declared.File, Line: m.Declared.Line(field), Message: fmt.Sprintf(message, args...), Hint: hint})
+}
+
 // line is the line, from 1, of a byte of the text.
 func (f *file) line(offset int) int {
 	return 1 + strings.Count(f.sql[:min(offset, len(f.sql))], "\n")

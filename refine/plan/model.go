@@ -30,7 +30,7 @@ type item struct {
 func (c *compilation) model(f *file, m pinflow.ModelScript) *pinflow.PlannedModel {
 	source, ok := c.sources[m.From]
 	if !ok {
-		f.faultAt(-1, "Name one of the pipeline's sources in from.", "there is no source %s", m.From)
+		f.declared(m, "from", "Name one of the pipeline's sources in from.", "there is no source %s", m.From)
 		return nil
 	}
 	tree := c.parse(f)

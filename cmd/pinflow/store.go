@@ -33,7 +33,8 @@ type store interface {
 // stageFunc finds a part of the lake a file on this machine, until release is called.
 type stageFunc func(ctx context.Context, p pinflow.Part) (staged pinflow.Part, release func(), err error)
 
-// openStore opens the store, and the DuckDB of the engines, which reads the lake's files where they lie. A store in a file shares that DuckDB. dir is the process's own folder.
+// openStore opens the store, and the DuckDB of the engines, which reads the lake's files where they lie. A store in a file shares that DuckDB. dir is the process's own folder,
+// threads how many DuckDB has, 0 for one per processor.
 func openStore(ctx context.Context, s *config.Settings, dir string, threads int, objects pinflow.Objects, stage stageFunc, log *slog.Logger, metrics prometheus.Registerer, c *closers) (*duck.Instance, store, error) {
 	file, server, err := config.ParseStore(s.StoreURL())
 	if err != nil {

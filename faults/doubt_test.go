@@ -13,8 +13,8 @@ import (
 
 // TestInDoubt aims at the moments in which a writer cannot know what became of what it wrote: the answer to a COMMIT that was carried out gets lost, and writers are
 // paused in the middle of what they do for so long that others have gone on when they wake. Links have a latency, so that most of a writer's time is such a moment.
+// No other world runs beside it, since how soon others go on counts.
 func TestInDoubt(t *testing.T) {
-	t.Parallel()
 	w := newWorld(t, "--log-period", "5s")
 	f, addr := newForgetful(t)
 	w.postgres = addr

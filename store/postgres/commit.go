@@ -91,8 +91,8 @@ func (c *commit) apply(ctx context.Context) error {
 	return nil
 }
 
-// giveWay has a worker that is paused behind its fence lose the lock on its partitions about when they go to another one, who would wait for it.
-const giveWay = "SET LOCAL idle_in_transaction_session_timeout = '10s'"
+// giveWay has a worker that is paused behind its fence lose the lock on its partitions before they go to another one, who would wait for it.
+const giveWay = "SET LOCAL idle_in_transaction_session_timeout = '5s'"
 
 // rollBack ends a transaction whose error is told already. A connection that does not even do that is dropped.
 func (c *commit) rollBack(ctx context.Context) {

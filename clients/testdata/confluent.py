@@ -86,38 +86,48 @@ def consume(ask):
     return seen
 
 
-def committed_by(m):
-    """Commits what a member has read; False if a rebalance is in the way, after which it can try again, or another reads it anew."""
-    try:
-        m.commit(asynchronous=False)
-    except KafkaException as e:
-        if e.args[0].code() == KafkaError._NO_OFFSET:  # what it had read is another's now
-            return True
-        if e.args[0].code() not in (KafkaError.ILLEGAL_GENERATION, KafkaError.REBALANCE_IN_PROGRESS, KafkaError.UNKNOWN_MEMBER_ID):
-            raise
-        return False
-    return True
-
-
 def group(ask):
     """Members come and go; what one has committed another goes on from."""
     everything = [TopicPartition(ask["topic"], p) for p in range(ask["partitions"])]
 
+    at = {}  # what is committed, by partition
+    busy, behind = set(), set()  # the members that wait for the answer to a commit, and those that have something to commit
+
     def member():
-        c = consumer(ask, **{"partition.assignment.strategy": ask["strategy"]})
+        def answered(e, partitions):
+            busy.discard(c)
+            if e is None:
+                at.update((p.partition, p.offset) for p in partitions if p.error is None and p.offset >= 0)
+            elif e.code() in (KafkaError.ILLEGAL_GENERATION, KafkaError.REBALANCE_IN_PROGRESS, KafkaError.UNKNOWN_MEMBER_ID):
+                behind.add(c)  # a rebalance is in the way, after which it can try again, or another reads it anew
+            elif e.code() != KafkaError._NO_OFFSET:  # what it had read is another's now
+                raise KafkaException(e)
+
+        c = consumer(ask, **{"partition.assignment.strategy": ask["strategy"], "on_commit": answered})
         c.subscribe([ask["topic"]])
         return c
 
-    def read(members, until, commit=True):
-        seen, behind = [], set()
-        while behind or not until(members, seen):
+    def commit(m):
+        """Asks for it only: to wait here would keep the other members from a rebalance that the answer may wait for."""
+        behind.discard(m)
+        busy.add(m)
+        try:
+            m.commit()
+        except KafkaException as e:
+            busy.discard(m)
+            if e.args[0].code() != KafkaError._NO_OFFSET:
+                raise
+
+    def read(members, until, commits=True):
+        seen = []
+        while commits and (busy & set(members) or behind & set(members)) or not until(members, seen):
             for m in members:
                 records = poll(m, 20, 0.1)
                 seen.extend(map(row, records))
-                if commit and (records or m in behind) and not committed_by(m):
+                if commits and records:
                     behind.add(m)
-                else:
-                    behind.discard(m)
+                if m in behind and m not in busy:
+                    commit(m)
         return seen
 
     def shared(members, _):
@@ -136,7 +146,7 @@ def group(ask):
     def finished(_, new):
         places = {(r["partition"], r["offset"]) for r in seen + new}
         ends = [1 + max((o for q, o in places if q == p), default=-1) for p in range(ask["partitions"])]
-        return len(places) == ask["count"] and [p.offset for p in first.committed(everything, 10)] == ends
+        return len(places) == ask["count"] and [at.get(p) for p in range(ask["partitions"])] == ends
 
     seen += read([first, third], finished)
     first.close()
@@ -148,7 +158,7 @@ def group(ask):
     more = poll(again, 100, 0.5)
     for p in range(ask["partitions"]):
         again.seek(TopicPartition(ask["topic"], p, 0))
-    from_beginning = len(read([again], lambda _, new: len(new) == ask["count"], commit=False))
+    from_beginning = len(read([again], lambda _, new: len(new) == ask["count"], commits=False))
     for p in range(1, ask["partitions"]):
         again.pause([everything[p]])
     again.seek(TopicPartition(ask["topic"], 0, 1))

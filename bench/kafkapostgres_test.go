@@ -29,24 +29,25 @@ func BenchmarkKafkaToPostgres(b *testing.B) {
 	topic := filledTopic(b, kafka, 2, records)
 	for _, rows := range []string{"none", "all"} {
 		b.Run("rows "+rows, func(b *testing.B) {
-			before, at := streamed(b, kafka, topic, rows, records)
-			common, commonBest := sparked(b, spark, kafka, topic, rows, "commonly", at)
-			between, _ := streamed(b, kafka, topic, rows, records)
-			fast, fastBest := sparked(b, spark, kafka, topic, rows, "for speed", at)
-			after, _ := streamed(b, kafka, topic, rows, records)
-			ours := []float64{before.rate, between.rate, after.rate}
+			first, at := streamed(b, kafka, topic, rows, records)
+			first.report(b, "")
+			ours := []float64{first.rate}
+			scripts := []struct{ written, name string }{{"commonly", "spark"}, {"for speed", "fast-spark"}}
+			peers, bests := make([]pace, len(scripts)), make([]float64, len(scripts))
+			for i, s := range scripts {
+				peers[i], bests[i] = sparked(b, spark, kafka, topic, rows, s.written, at)
+				again, _ := streamed(b, kafka, topic, rows, records)
+				ours = append(ours, again.rate)
+			}
 			usual := median(ours)
 			b.ReportMetric(0, "ns/op")
-			before.report(b, "")
 			b.ReportMetric(usual, "records/s")
-			common.report(b, "spark-")
-			b.ReportMetric(commonBest, "spark-best-records/s")
-			b.ReportMetric(usual/common.rate, "of-spark")
-			b.ReportMetric(usual/commonBest, "of-spark-best")
-			fast.report(b, "fast-spark-")
-			b.ReportMetric(fastBest, "fast-spark-best-records/s")
-			b.ReportMetric(usual/fast.rate, "of-fast-spark")
-			b.ReportMetric(usual/fastBest, "of-fast-spark-best")
+			for i, s := range scripts {
+				peers[i].report(b, s.name+"-")
+				b.ReportMetric(bests[i], s.name+"-best-records/s")
+				b.ReportMetric(usual/peers[i].rate, "of-"+s.name)
+				b.ReportMetric(usual/bests[i], "of-"+s.name+"-best")
+			}
 			b.Logf("ours before, between and after Spark: %.0f", ours)
 			if rows == "all" {
 				bare := copied(b, at, records)

@@ -77,7 +77,13 @@ func (r *running) end(b *testing.B, signal os.Signal) {
 // peak returns the most MiB that the process has had resident.
 func (r *running) peak(b *testing.B) float64 {
 	b.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", r.cmd.Process.Pid))
+	return peakOf(b, r.cmd.Process.Pid)
+}
+
+// peakOf is the most MiB that a process has had resident.
+func peakOf(b *testing.B, pid int) float64 {
+	b.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -5,9 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -28,12 +26,12 @@ func BenchmarkBatch(b *testing.B) {
 	seal := h.seal()
 	for b.Loop() {
 		var ours, script, ratios, ourCPU, scriptCPU, cpuRatios []float64
-		var peak int64
-		for turn := range sized(b, "PINFLOW_BENCH_TURNS", 3) {
+		var peak float64
+		for round := range sized(b, "PINFLOW_BENCH_TURNS", 3) {
 			forgetPeak(b)
 			took, used := timed(b, func() { runOurs(b, h, seal) })
-			if turn == 0 { // later, what DuckDB keeps of the script's memory would count
-				peak = residentPeak(b)
+			if round == 0 { // later, what DuckDB keeps of the script's memory would count
+				peak = peakOf(b, os.Getpid())
 			}
 			ours, ourCPU = append(ours, took), append(ourCPU, used)
 			took, used = timed(b, func() { runScript(b, h, seal) })
@@ -48,16 +46,16 @@ func BenchmarkBatch(b *testing.B) {
 		b.ReportMetric(median(cpuRatios), "cpu-ratio") // what the ratio would be if nobody else used the machine
 		b.ReportMetric(median(ourCPU)*1e6/float64(n), "cpu-us/record")
 		b.ReportMetric(median(scriptCPU)*1e6/float64(n), "peer-cpu-us/record")
-		b.ReportMetric(float64(peak>>20), "peak-MiB")
+		b.ReportMetric(peak, "peak-MiB")
 		b.Logf("ratios %s by time, %s by processor time", spread(ratios), spread(cpuRatios))
 	}
 }
 
 // timed returns the seconds that f takes, and those of processor time.
 func timed(b *testing.B, f func()) (took, used float64) {
-	began, before := time.Now(), processorTime(b)
+	began, before := time.Now(), cpu(b, os.Getpid())
 	f()
-	return time.Since(began).Seconds(), (processorTime(b) - before).Seconds()
+	return time.Since(began).Seconds(), (cpu(b, os.Getpid()) - before).Seconds()
 }
 
 // memoryOf is what either may use in DuckDB, goMemory what Go's heap is told to keep to: what pinflow batch has by default.
@@ -154,37 +152,10 @@ func sizeOf(b *testing.B, dir string) (n int64) {
 	return n
 }
 
-// processorTime is what the process has used of the processors.
-func processorTime(b *testing.B) time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
-}
-
-// forgetPeak has residentPeak begin anew.
+// forgetPeak has the peak of this process begin anew.
 func forgetPeak(b *testing.B) {
 	debug.FreeOSMemory()
 	if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil {
 		b.Log("the peak is that of the whole run: ", err)
 	}
-}
-
-// residentPeak is the most memory that the process has had, 0 where the system does not tell.
-func residentPeak(b *testing.B) int64 {
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(status)) {
-		if kilobytes, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			n, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(kilobytes), "kB")), 10, 64)
-			if err != nil {
-				b.Fatal(err)
-			}
-			return n << 10
-		}
-	}
-	return 0
 }

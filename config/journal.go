@@ -23,6 +23,8 @@ type JournalPlace struct {
 
 const journalHint = "Write embedded: or kafka://host:port,host:port, and for brokers that are not open to everybody kafka://user@host:port?tls=true&sasl=scram-sha-512, with ca=/path for a CA of your own."
 
+var errJournalPassword = errors.New("a password does not belong there: everybody sees it. Put it into the environment, as PINFLOW_KAFKA_PASSWORD, or into a file, with --kafka-password-file")
+
 // saslMechanisms are the ways to log in; the first is taken if there is a user and no sasl=….
 var saslMechanisms = [...]string{"scram-sha-512", "scram-sha-256", "plain"}
 
@@ -67,7 +69,7 @@ func parseKafka(text string) (p JournalPlace, err error) {
 
 func parseUser(text string) (string, error) {
 	if strings.Contains(text, ":") {
-		return "", errors.New("a password does not belong there: everybody sees it. Put it into PINFLOW_KAFKA_PASSWORD or a file")
+		return "", errJournalPassword
 	}
 	user, err := url.PathUnescape(text)
 	if err != nil || user == "" {
@@ -87,7 +89,7 @@ func (p *JournalPlace) parseQuery(text string) error {
 	for name, values := range query {
 		switch to := known[name]; {
 		case strings.Contains(strings.ToLower(name), "pass"):
-			return errors.New("a password does not belong there: everybody sees it. Put it into PINFLOW_KAFKA_PASSWORD or a file")
+			return errJournalPassword
 		case to == nil:
 			return fmt.Errorf("the parameter %q is not known; those that are: tls, ca, cert, key, sasl", name)
 		case len(values) != 1 || values[0] == "":

@@ -40,7 +40,8 @@ func TestInDoubt(t *testing.T) {
 		paused := time.Now()
 		w.moves("store", w.counted)
 		took := time.Since(paused)
-		if t.Logf("%s was paused with its partitions locked; others went on after %s", zombies[1].name, took.Round(time.Millisecond)); took > takeoverTime {
+		t.Logf("%s was paused with its partitions locked; others went on after %s", zombies[1].name, took.Round(time.Millisecond))
+		if took > takeoverTime {
 			t.Error("that is too long")
 		}
 		w.moves("lake", w.lakeEnds)

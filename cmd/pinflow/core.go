@@ -18,6 +18,7 @@ import (
 // core is what a process works with that owns its places: the data folder, the store, the lake and the journal.
 type core struct {
 	closers
+	duty
 	*config.Settings
 	log      *slog.Logger
 	dir      string // what is this process's own lies there
@@ -33,7 +34,6 @@ type core struct {
 	journal  *journal
 	period   pinflow.PeriodLength
 	plans    plans
-	builds   bool           // it is pinflow up, which runs every stage
 	bench    *duck.Instance // where the batch computes
 }
 
@@ -47,7 +47,7 @@ type duty struct {
 // A process that does not build works for the generation that readers see whatever its own definition says: while several are exchanged
 // one after the other, some have the old definition and some the new one, and none is to undo what another did.
 func openCore(ctx context.Context, s *config.Settings, log *slog.Logger, metrics *prometheus.Registry, t terminal, d duty) (c *core, err error) {
-	c = &core{Settings: s, log: log, metrics: metrics, builds: d.builds}
+	c = &core{Settings: s, log: log, metrics: metrics, duty: d}
 	if c.parts, err = newSupervisor(log, metrics); err != nil {
 		return c, err
 	}
@@ -67,7 +67,7 @@ func openCore(ctx context.Context, s *config.Settings, log *slog.Logger, metrics
 	if c.plans, err = choosePlans(ctx, c.store, given, refused, t.err); err != nil {
 		return c, err
 	}
-	if !d.builds && c.plans.next != nil {
+	if !c.builds && c.plans.next != nil {
 		log.Warn("the definition is another than the one that is served", "definition", c.plans.next.Generation, "served", c.plans.current.Generation,
 			"hint", "pinflow generation build --switch makes it the one that is served")
 		c.plans.next = nil

@@ -50,13 +50,13 @@ func (b broker) open(ctx context.Context) (*kafka.Journal, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch holder, err := datalock.Holder(b.Data); {
-	case !place.Embedded:
+	if !place.Embedded {
 		o.Brokers, o.Security = place.Brokers, securityOf(place, config.Places{KafkaPasswordFile: b.KafkaPasswordFile})
-	case err == nil && holder != nil && holder.Kafka != "":
+		return kafka.Open(ctx, o)
+	}
+	o.Brokers = []string{defaultBroker}
+	if holder, err := datalock.Holder(b.Data); err == nil && holder != nil && holder.Kafka != "" {
 		o.Brokers, o.Dial = []string{holder.Kafka}, only(holder.Kafka)
-	default:
-		o.Brokers = []string{defaultBroker}
 	}
 	return kafka.Open(ctx, o)
 }

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/pinflow/pinflow"
@@ -30,13 +31,14 @@ func (f *file) faultAt(offset int, hint, message string, args ...any) {
 	if offset >= 0 {
 		line = f.line(offset)
 	}
-	fault := pinflow.Fault{File: f.name, Line: line, Message: fmt.Sprintf(message, args...), Hint: hint}
-	for _, known := range f.faults {
-		if known == fault {
-			return
-		}
+	f.note(pinflow.Fault{File: f.name, Line: line, Message: fmt.Sprintf(message, args...), Hint: hint})
+}
+
+// note adds a fault, once.
+func (f *file) note(fault pinflow.Fault) {
+	if !slices.Contains(f.faults, fault) {
+		f.faults = append(f.faults, fault)
 	}
-	f.faults = append(f.faults, fault)
 }
 
 // declared notes what is wrong with a field of the model's declaration.
@@ -45,7 +47,7 @@ func (f *file) declared(m pinflow.ModelScript, field, hint, message string, args
 		f.faultAt(-1, hint, message, args...)
 		return
 	}
-	f.faults = append(f.faults, pinflow.Fault{File: m.Declared.File, Line: m.Declared.Line(field), Message: fmt.Sprintf(message, args...), Hint: hint})
+	f.note(pinflow.Fault{File: m.Declared.File, Line: m.Declared.Line(field), Message: fmt.Sprintf(message, args...), Hint: hint})
 }
 
 // line is the line, from 1, of a byte of the text.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -198,13 +199,14 @@ func TestQueriesWhileGenerationsSwitch(t *testing.T) {
 	commitWords(t, s, "g1", 0, 3)
 	commitWords(t, s, "g2", 0, 3)
 	queries := []pinflow.Query{{View: "which"}, {SQL: "FROM which"}, {View: "which", Where: "generation <> ''"}}
-	seen := make([]chan string, len(queries))
+	latest := make([]chan string, len(queries))
 	done := make(chan struct{})
 	var readers sync.WaitGroup
 	for i, q := range queries {
-		seen[i] = make(chan string, 1)
+		latest[i] = make(chan string, 1)
 		readers.Go(func() {
-			defer close(seen[i])
+			defer close(latest[i])
+			seen := map[string]bool{}
 			for {
 				result, err := s.Query(t.Context(), q)
 				if err != nil {
@@ -215,12 +217,16 @@ func TestQueriesWhileGenerationsSwitch(t *testing.T) {
 					t.Errorf("%+v: the rows are of %v, the positions of %s", q, result.Rows[0][0], result.Generation)
 					return
 				}
+				seen[result.Generation] = true
 				select {
-				case seen[i] <- result.Generation:
+				case latest[i] <- result.Generation:
 				default:
 				}
 				select {
 				case <-done:
+					if len(seen) != 2 {
+						t.Errorf("%+v saw %v: the test tells nothing", q, slices.Collect(maps.Keys(seen)))
+					}
 					return
 				default:
 				}
@@ -233,7 +239,7 @@ func TestQueriesWhileGenerationsSwitch(t *testing.T) {
 			t.Error(err)
 			break
 		}
-		for _, generations := range seen { // they go on while the next switch is made
+		for _, generations := range latest { // they go on while the next switch is made
 			for g := range generations {
 				if g == to {
 					break

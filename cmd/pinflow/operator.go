@@ -152,7 +152,7 @@ func (o *operator) Batch(ctx context.Context, q web.BatchRequest, progress func(
 		return nil, err
 	}
 	result := batchResult(outcome)
-	if next, unknown := o.sealer.Status(ctx); unknown == nil && next.Next != pinflow.NoPeriod && result.Waits == "" {
+	if next, unknown := o.sealer.Status(ctx); unknown == nil && next.Next != pinflow.NoPeriod && next.Waiting != "" && result.Waits == "" {
 		result.Waits = o.period.Name(next.Next) + ": " + next.Waiting
 	}
 	return result, err

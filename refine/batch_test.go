@@ -227,7 +227,7 @@ func TestDiskFull(t *testing.T) {
 	both(t, func(t *testing.T, y *yard) {
 		y.fill(6, 6)
 		y.counter.fail = func() error {
-			if len(y.counter.order) >= 4 {
+			if y.counter.begun() >= 4 {
 				return &pinflow.Error{Op: "write", On: "clean.parquet", Err: &os.PathError{Op: "write", Path: "clean.parquet", Err: syscall.ENOSPC}}
 			}
 			return nil

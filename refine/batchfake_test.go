@@ -212,6 +212,13 @@ func (e *counter) Refine(ctx context.Context, in pinflow.Closed) (*pinflow.Refin
 	return &pinflow.Refined{Parts: parts}, ctx.Err()
 }
 
+// begun is how many periods were begun so far.
+func (e *counter) begun() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return len(e.order)
+}
+
 func (e *counter) Report(_ context.Context, name string, over pinflow.State, dir string) ([]pinflow.Part, error) {
 	e.mu.Lock()
 	e.reports++

@@ -120,16 +120,7 @@ func (w *world) settle() {
 	w.t.Helper()
 	deadline := time.After(10 * time.Minute)
 	for {
-		w.store.mu.Lock()
-		left, changed := 0, w.store.changed
-		for tp, log := range w.journal.log {
-			for _, r := range log {
-				if r.Offset >= w.store.progress[tp].NextOffset && !w.lake.erased[r.Position()] {
-					left++
-				}
-			}
-		}
-		w.store.mu.Unlock()
+		left, changed := w.left()
 		if left == 0 {
 			return
 		}
@@ -139,6 +130,22 @@ func (w *world) settle() {
 			w.t.Fatalf("%d records are never counted; the store stands at %v", left, w.store.progress)
 		}
 	}
+}
+
+// left is how many records are not counted yet, and what is closed when some more are.
+func (w *world) left() (n int, changed chan struct{}) {
+	w.store.mu.Lock()
+	defer w.store.mu.Unlock()
+	w.journal.mu.Lock() // a test may append while a worker reads
+	defer w.journal.mu.Unlock()
+	for tp, log := range w.journal.log {
+		for _, r := range log {
+			if r.Offset >= w.store.progress[tp].NextOffset && !w.lake.erased[r.Position()] {
+				n++
+			}
+		}
+	}
+	return n, w.store.changed
 }
 
 // check holds what was counted to the log: each record once, in the period that the pure rule gives it.

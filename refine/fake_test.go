@@ -164,6 +164,12 @@ func (m *member) Close() error {
 	return nil
 }
 
+func (m *member) isClosed() bool {
+	m.j.mu.Lock()
+	defer m.j.mu.Unlock()
+	return m.closed
+}
+
 // assign gives a member partitions, which it may have already. The caller has its gate.
 func (m *member) assign(ctx context.Context, tps []pinflow.TopicPartition) {
 	if len(tps) == 0 {
@@ -217,7 +223,7 @@ func (j *journal) rebalance(ctx context.Context, r *rand.Rand, zombies bool) {
 				continue
 			}
 			m.gate <- struct{}{}
-			if !m.closed {
+			if !m.isClosed() {
 				f(m)
 			}
 			<-m.gate

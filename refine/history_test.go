@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/pinflow/pinflow"
@@ -245,6 +246,7 @@ func TestThePastIsBounded(t *testing.T) {
 		defer stop()
 		w.assign()
 		<-time.After(30 * time.Minute)
+		synctest.Wait()
 		// Two batches in hand, what waits for the third, and chunks of an eighth of a batch: three per reader.
 		if w.lake.read > 400 || w.lake.read < 200 || w.lake.most != 2 {
 			t.Errorf("%d lines were read, by up to %d readers", w.lake.read, w.lake.most)
@@ -288,7 +290,7 @@ func TestAssignedAnewWhenThePastEnds(t *testing.T) {
 		w.store.during = func(context.Context, pinflow.Delta) { <-time.After(time.Second) }
 		_, stop := w.start(refine.Options{MaxRecords: 100})
 		defer stop()
-		<-time.After(time.Second)
+		synctest.Wait()
 		m := w.journal.members[0]
 		var once atomic.Bool
 		m.sought = func(at pinflow.TopicPartition, offset int64) {

@@ -35,6 +35,7 @@ func ticks(t *testing.T, o refine.SchedulerOptions, d time.Duration, run func(n 
 	if err := s.Run(ctx); err != nil {
 		t.Error(err)
 	}
+	synctest.Wait()
 	return began, last
 }
 

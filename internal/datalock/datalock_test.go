@@ -195,7 +195,9 @@ func TestTheLockWaitsForThoseWhoLook(t *testing.T) {
 		t.Fatal(err)
 	}
 	var gone atomic.Bool
-	time.AfterFunc(20*time.Millisecond, func() {
+	var looker sync.WaitGroup
+	looker.Go(func() {
+		<-time.After(20 * time.Millisecond)
 		gone.Store(true)
 		if err := unlock(f); err != nil {
 			t.Error(err)
@@ -208,6 +210,7 @@ func TestTheLockWaitsForThoseWhoLook(t *testing.T) {
 	if err := lock.Release(); err != nil {
 		t.Error(err)
 	}
+	looker.Wait()
 }
 
 // TestLookingNeverRefusesTheLock: many look and many want it; whoever wants it gets it or is told who has it, and

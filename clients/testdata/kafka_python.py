@@ -151,13 +151,22 @@ def latest(ask):
 
 def admin(ask):
     a = KafkaAdminClient(bootstrap_servers=ask["brokers"])
+
+    def partitions(want):  # a broker may take a moment to hear of what the controller did
+        for _ in range(100):
+            has = len(a.describe_topics([ask["topic"]])[0]["partitions"])
+            if has == want:
+                break
+            time.sleep(0.1)
+        return has
+
     a.create_topics([NewTopic(ask["topic"], 2, 1)])
-    described = a.describe_topics([ask["topic"]])[0]
+    counts = [partitions(2)]
     listed = ask["topic"] in a.list_topics()
     a.create_partitions({ask["topic"]: NewPartitions(3)})
-    partitions = len(a.describe_topics([ask["topic"]])[0]["partitions"])
+    counts.append(partitions(3))
     a.close()
-    return {"listed": listed, "partitions": [len(described["partitions"]), partitions]}
+    return {"listed": listed, "partitions": counts}
 
 
 print(json.dumps(globals()[sys.argv[1]](json.loads(sys.argv[2]))))

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	toxiproxy "github.com/Shopify/toxiproxy/v2"
@@ -22,17 +21,14 @@ type link struct {
 	broken bool
 }
 
-// newLinks counts the links of this process.
-var newLinks atomic.Uint32
+// linkHost is where links listen. At 127.0.0.1 an outgoing connection may take a link's port while the link starts again.
+const linkHost = "127.0.0.2"
 
-// newLink makes one to a service. It has a loopback address of its own, so that nobody takes its port while it starts again: at 127.0.0.1, an
-// outgoing connection may.
+// newLink makes one to a service.
 func newLink(t testing.TB, upstream string) *link {
 	t.Helper()
-	n := newLinks.Add(1)
-	listen := fmt.Sprintf("127.1.%d.%d:0", n/250%250, 1+n%250)
 	server := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.Nop())
-	l := &link{proxy: toxiproxy.NewProxy(server, upstream, listen, upstream)}
+	l := &link{proxy: toxiproxy.NewProxy(server, upstream, linkHost+":0", upstream)}
 	must(t, l.proxy.Start())
 	return l
 }

@@ -45,6 +45,7 @@ type world struct {
 	places     []string // the flags of who works at rest
 	s3         string   // where the processes' links lead
 	postgres   string   // likewise
+	well       *link    // to PostgreSQL, for who is to get there
 
 	journal   *kafka.Journal
 	objects   pinflow.Objects
@@ -136,6 +137,8 @@ func (w *world) makePlaces() {
 	must(t, err)
 	t.Cleanup(func() { bucket.Close() })
 	w.objects = bucket
+	w.well = newLink(t, own.postgres())
+	t.Cleanup(w.well.proxy.Stop)
 	w.places = []string{"--data", filepath.Join(w.dir, "at rest"), "--journal", "kafka://" + own.kafka(), "--lake", w.lake(), "--store", w.store()}
 	w.journal, err = kafka.Open(ctx, kafka.Options{Brokers: []string{own.kafka()}})
 	must(t, err)
@@ -161,7 +164,7 @@ func adminOf(t testing.TB, database string) *pgxpool.Pool {
 
 func (w *world) lake() string { return "s3://" + w.name + "/lake?region=us-east-1&use_path_style=true" }
 
-func (w *world) store() string { return "postgres://stack@127.0.0.1/" + w.name }
+func (w *world) store() string { return "postgres://stack@" + linkHost + "/" + w.name }
 
 // add adds a process of a role, which is not started yet.
 func (w *world) add(name string) *process {
@@ -215,11 +218,11 @@ func (w *world) stopAll() {
 	}
 }
 
-// command runs a command on the places, past all links, and returns what it printed; it must exit with the code.
+// command runs a command on the places, past all links that can go wrong, and returns what it printed; it must exit with the code.
 func (w *world) command(code int, args ...string) (stdout, stderr string) {
 	w.t.Helper()
 	args = slices.Concat(args, w.places, []string{"--pipeline", w.pipeline})
-	got, stdout, stderr := output(environment(own.postgres(), own.s3()), args...)
+	got, stdout, stderr := output(environment(w.well.addr(), own.s3()), args...)
 	if got != code {
 		w.t.Fatalf("pinflow %s: exit %d, not %d\n%s%s", strings.Join(args, " "), got, code, stdout, stderr)
 	}

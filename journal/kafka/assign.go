@@ -12,11 +12,11 @@ import (
 )
 
 // assigned asks the assignee where to start. The client calls it with all rebalances of the group in line,
-// and while a caller holds what Poll returned it waits.
-func (s *subscription) assigned(ctx context.Context, _ *kgo.Client, partitions map[string][]int32) {
+// and while a caller holds what Poll returned it waits. It may do so before Subscribe has heard of the client.
+func (s *subscription) assigned(ctx context.Context, cl *kgo.Client, partitions map[string][]int32) {
 	list := flat(partitions)
-	kept := s.keptAsAnother()
-	s.loseAll(ctx, kept)
+	kept := s.keptAsAnother(cl)
+	s.loseAll(ctx, cl, kept)
 	list = append(list, kept...)
 	if len(list) == 0 || s.err() != nil {
 		return
@@ -41,8 +41,8 @@ func (s *subscription) assigned(ctx context.Context, _ *kgo.Client, partitions m
 
 // keptAsAnother returns the partitions that the client has kept although the group had given it up, and it has joined anew: others may have had
 // them meanwhile.
-func (s *subscription) keptAsAnother() []pinflow.TopicPartition {
-	id, _ := s.cl.GroupMetadata()
+func (s *subscription) keptAsAnother(cl *kgo.Client) []pinflow.TopicPartition {
+	id, _ := cl.GroupMetadata()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	was := s.member
@@ -72,23 +72,23 @@ func (s *subscription) starts(_ context.Context, offsets map[string]map[int32]kg
 }
 
 // revoked tells the assignee, the group how far it came, and forgets the partitions.
-func (s *subscription) revoked(ctx context.Context, _ *kgo.Client, partitions map[string][]int32) {
+func (s *subscription) revoked(ctx context.Context, cl *kgo.Client, partitions map[string][]int32) {
 	list := s.taken(partitions)
 	if len(list) == 0 {
 		return
 	}
 	// The client's context ends with Close, but what is in hand is still to be flushed.
 	s.assignee.Revoked(context.WithoutCancel(ctx), list)
-	s.hints.flush(context.WithoutCancel(ctx), s.cl)
-	s.forget(list)
+	s.hints.flush(context.WithoutCancel(ctx), cl)
+	s.forget(cl, list)
 }
 
 // lost is revoked for partitions that are another member's by now: nothing of them is to be flushed, and the group is told nothing.
-func (s *subscription) lost(ctx context.Context, _ *kgo.Client, partitions map[string][]int32) {
-	s.loseAll(ctx, s.taken(partitions))
+func (s *subscription) lost(ctx context.Context, cl *kgo.Client, partitions map[string][]int32) {
+	s.loseAll(ctx, cl, s.taken(partitions))
 }
 
-func (s *subscription) loseAll(ctx context.Context, list []pinflow.TopicPartition) {
+func (s *subscription) loseAll(ctx context.Context, cl *kgo.Client, list []pinflow.TopicPartition) {
 	if len(list) == 0 {
 		return
 	}
@@ -97,7 +97,7 @@ func (s *subscription) loseAll(ctx context.Context, list []pinflow.TopicPartitio
 	s.hints.drop(list)
 	s.assignee.Revoked(ctx, list)
 	s.hints.drop(list)
-	s.forget(list)
+	s.forget(cl, list)
 }
 
 // taken lists those of partitions that the assignee has. Those of a failed assignment were never taken.
@@ -115,7 +115,7 @@ func (s *subscription) owns(tp pinflow.TopicPartition) bool {
 	return ok
 }
 
-func (s *subscription) forget(list []pinflow.TopicPartition) {
+func (s *subscription) forget(cl *kgo.Client, list []pinflow.TopicPartition) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, tp := range list {
@@ -123,7 +123,7 @@ func (s *subscription) forget(list []pinflow.TopicPartition) {
 		delete(s.moved, tp)
 		if s.stopped[tp] {
 			delete(s.stopped, tp)
-			s.cl.ResumeFetchPartitions(map[string][]int32{tp.Topic: {tp.Partition}})
+			cl.ResumeFetchPartitions(map[string][]int32{tp.Topic: {tp.Partition}})
 		}
 	}
 }

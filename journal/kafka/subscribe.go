@@ -22,10 +22,7 @@ func (j *Journal) Subscribe(_ context.Context, group string, topics []string, a 
 	if group == "" || len(topics) == 0 {
 		return nil, invalid("subscribe", group, fmt.Errorf("a group and at least one topic are needed"), "")
 	}
-	s := &subscription{journal: j, group: group, assignee: a, mostBytes: j.o.FetchBytes, owned: make(map[pinflow.TopicPartition]int64),
-		moved:   make(map[pinflow.TopicPartition]bool),
-		stopped: make(map[pinflow.TopicPartition]bool)}
-	s.ended, s.end = context.WithCancelCause(context.Background())
+	s := newSubscription(j, group, a)
 	cl, err := kgo.NewClient(append(j.clientOptions(),
 		kgo.ConsumerGroup(group),
 		kgo.ConsumeTopics(topics...),
@@ -52,11 +49,19 @@ func (j *Journal) Subscribe(_ context.Context, group string, topics []string, a 
 	return s, nil
 }
 
+func newSubscription(j *Journal, group string, a pinflow.Assignee) *subscription {
+	s := &subscription{journal: j, group: group, assignee: a, mostBytes: j.o.FetchBytes, owned: make(map[pinflow.TopicPartition]int64),
+		moved:   make(map[pinflow.TopicPartition]bool),
+		stopped: make(map[pinflow.TopicPartition]bool)}
+	s.ended, s.end = context.WithCancelCause(context.Background())
+	return s
+}
+
 // subscription is one member of a consumer group.
 type subscription struct {
 	journal   *Journal
 	group     string
-	cl        *kgo.Client
+	cl        *kgo.Client // not known yet when the client's first callbacks come, which get it told
 	assignee  pinflow.Assignee
 	mostBytes int // of the records that one Poll returns
 

@@ -114,6 +114,7 @@ func streamed(b *testing.B, kafka, topic, rows string, records int) (p pace, at 
 		return err == nil && counted >= records // there is an error as long as there is no such table
 	})
 	p = pace{float64(records) / time.Since(began).Seconds(), perRecord(cpu(b, stream.cmd.Process.Pid), records), perRecord(cpu(b, server)-before, records)}
+	b.ReportMetric(peakOf(b, stream.cmd.Process.Pid), "peak-MiB")
 	stream.end(b)
 	return p, conn
 }

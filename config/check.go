@@ -145,9 +145,10 @@ func (l *Limits) faults(func(string) bool) []error {
 		value, least Bytes
 	}{
 		{"max-record", l.MaxRecord, 1 << 10}, {"max-bulk", l.MaxBulk, l.MaxRecord}, {"ingest-memory", l.IngestMemory, l.MaxRecord}, {"lake-memory", l.LakeMemory, 1 << 20},
-		{"duckdb-memory", l.DuckDBMemory, 32 << 20}, {"batch-memory", l.BatchMemory, 1 << 20}, {"journal-retention", l.JournalRetention, 1 << 20},
+		{"duckdb-memory", l.DuckDBMemory, 32 << 20}, {"batch-memory", l.BatchMemory, 1 << 20}, {"stream-memory", l.StreamMemory, 1 << 20}, {"journal-retention", l.JournalRetention, 1 << 20},
 	} {
-		if limit.value < limit.least && !(limit.value == 0 && limit.name == "batch-memory") { // which is by the kind of process then
+		byProcess := limit.value == 0 && (limit.name == "batch-memory" || limit.name == "stream-memory") // what it is then, the kind of process says
+		if limit.value < limit.least && !byProcess {
 			faults = append(faults, fault(limit.name, limit.value.String(), "it is less than "+limit.least.String(), "Leave it out for the default."))
 		}
 	}

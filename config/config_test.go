@@ -358,8 +358,10 @@ func TestSample(t *testing.T) {
 	want.KafkaPasswordFile = examples["kafka-password-file"]
 	want.StoreRead = examples["store-read"]
 	want.KafkaUsers, want.KafkaTLSCert, want.KafkaTLSKey, want.KafkaAdvertise = examples["kafka-users"], examples["kafka-tls-cert"], examples["kafka-tls-key"], examples["kafka-advertise"]
-	if err := want.BatchMemory.UnmarshalText([]byte(examples["batch-memory"])); err != nil {
-		t.Fatal(err)
+	for name, size := range map[string]*Bytes{"batch-memory": &want.BatchMemory, "stream-memory": &want.StreamMemory} {
+		if err := size.UnmarshalText([]byte(examples[name])); err != nil {
+			t.Fatal(err)
+		}
 	}
 	want.KeysFile, want.TLSCert, want.TLSKey, want.PublicHost = examples["keys-file"], examples["tls-cert"], examples["tls-key"], Hosts(examples["public-host"])
 	if !reflect.DeepEqual(all.Up, want) {

@@ -84,6 +84,7 @@ type Limits struct {
 	LakeMemory       Bytes         `help:"Memory for records on their way to the lake." default:"32MiB" env:"PINFLOW_LAKE_MEMORY" placeholder:"SIZE" group:"Limits"`
 	DuckDBMemory     Bytes         `name:"duckdb-memory" help:"Memory that each DuckDB of the process may use before it spills to disk." default:"96MiB" env:"PINFLOW_DUCKDB_MEMORY" placeholder:"SIZE" group:"Limits"`
 	BatchMemory      Bytes         `help:"Memory for the records that the batch works on at a time. More makes it faster, and fewer and larger Parquet files. By default 24MiB in pinflow up, and 192MiB in a process without a live half." env:"PINFLOW_BATCH_MEMORY" placeholder:"SIZE" example:"192MiB" group:"Limits"`
+	StreamMemory     Bytes         `help:"Memory for the records that each live worker has in hand. More makes catching up faster. By default 24MiB in pinflow up, and 96MiB in pinflow stream." env:"PINFLOW_STREAM_MEMORY" placeholder:"SIZE" example:"96MiB" group:"Limits"`
 	JournalRetention Bytes         `help:"How much log the embedded journal keeps of what is in the lake. More makes the start after a crash slower." default:"512MiB" env:"PINFLOW_JOURNAL_RETENTION" placeholder:"SIZE" group:"Limits"`
 	SQLRows          int           `name:"sql-rows" help:"The most rows of an answer to a query in SQL over HTTP." default:"10000" env:"PINFLOW_SQL_ROWS" placeholder:"N" group:"Limits"`
 	SQLTime          time.Duration `name:"sql-time" help:"The longest that such a query may take." default:"30s" env:"PINFLOW_SQL_TIME" placeholder:"DURATION" group:"Limits"`

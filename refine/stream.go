@@ -26,7 +26,7 @@ type Options struct {
 	// progress; nil for 0 everywhere.
 	Start func(context.Context, []pinflow.TopicPartition) (map[pinflow.TopicPartition]int64, error)
 
-	MaxRecords int           // records of a batch; 16,384
+	MaxRecords int           // records of a batch; one per 1.5 KiB of Memory, so 16,384 of 24 MiB
 	Memory     int64         // bytes of the records in hand, over both batches, and a quarter of it more while the history is read; 24 MiB
 	Gather     time.Duration // how long a batch that is not full waits for more; 15 ms, negative for not at all
 	Log        *slog.Logger
@@ -42,11 +42,11 @@ func (o *Options) setDefaults() {
 	if o.Group == "" {
 		o.Group = "pinflow-live"
 	}
-	if o.MaxRecords <= 0 {
-		o.MaxRecords = 16 << 10
-	}
 	if o.Memory <= 0 {
 		o.Memory = 24 << 20
+	}
+	if o.MaxRecords <= 0 {
+		o.MaxRecords = int(max(o.Memory/1536, 1))
 	}
 	if o.Gather == 0 {
 		o.Gather = 15 * time.Millisecond

@@ -40,7 +40,7 @@ type core struct {
 // duty is what a process does, as far as it decides how places are opened.
 type duty struct {
 	builds  bool // it is pinflow up, which runs every stage
-	threads int  // of the store's DuckDB; 0 for one per processor
+	workers int  // it is pinflow stream, which has so many; else 0
 }
 
 // openCore opens every place, sinks first, and decides which definition is served. What was opened is the caller's to close, also after an error.
@@ -61,7 +61,7 @@ func openCore(ctx context.Context, s *config.Settings, log *slog.Logger, metrics
 	if c.objects, err = openLake(ctx, s, log, metrics, &c.closers); err != nil {
 		return c, err
 	}
-	if c.instance, c.store, err = openStore(ctx, s, c.dir, d.threads, c.objects, c.stage, log, metrics, &c.closers); err != nil {
+	if c.instance, c.store, err = openStore(ctx, s, c.duckDB(), c.objects, c.stage, log, metrics, &c.closers); err != nil {
 		return c, err
 	}
 	if c.plans, err = choosePlans(ctx, c.store, given, refused, t.err); err != nil {
@@ -76,7 +76,7 @@ func openCore(ctx context.Context, s *config.Settings, log *slog.Logger, metrics
 		log.Warn("the definition's generation is not built: another was chosen by hand", "current", c.plans.current.Generation, "definition", c.plans.next.Generation)
 		c.plans.next = nil
 	}
-	if c.journal, err = openJournal(ctx, s, log, metrics, &c.closers); err != nil {
+	if c.journal, err = openJournal(ctx, s, c.fetchBytes(), log, metrics, &c.closers); err != nil {
 		return c, err
 	}
 	c.period = pinflow.PeriodLength(s.LogPeriod)

@@ -157,7 +157,7 @@ func (d *doctor) topics(ctx context.Context) error {
 	if place.Embedded {
 		dial = only(s.Journal)
 	}
-	if d.journal, err = openJournalBy(ctx, &s, dial, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), &d.closers); err != nil || d.plan == nil {
+	if d.journal, err = openJournalBy(ctx, &s, dial, leastFetch, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), &d.closers); err != nil || d.plan == nil {
 		return err
 	}
 	for _, source := range d.plan.Sources {
@@ -220,7 +220,7 @@ func (d *doctor) store(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, kept, err := openStore(ctx, d.Settings, dir, 0, d.objects, nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), &d.closers)
+	_, kept, err := openStore(ctx, d.Settings, duckDBOf(d.Settings, dir), d.objects, nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), &d.closers)
 	if err != nil {
 		return err
 	}

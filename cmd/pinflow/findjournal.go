@@ -27,7 +27,7 @@ func joinJournal(ctx context.Context, s *config.Settings, log *slog.Logger, metr
 		}
 		dial = only(s.Journal) // of a broker that is held; of one's own it is the broker's anyway
 	}
-	j, err := openJournalBy(ctx, s, dial, log, metrics, c)
+	j, err := openJournalBy(ctx, s, dial, leastFetch, log, metrics, c)
 	if err == nil && lock != nil {
 		err = lock.Update(datalock.Info{Kafka: j.local})
 	}

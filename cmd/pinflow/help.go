@@ -8,22 +8,22 @@ import (
 
 // idle are the settings without effect on a command that takes them with others; its help leaves them out.
 var idle = map[string][]string{
-	"lake":              {"store", "seal-grace", "patience", "batch-memory", "http", "max-record", "max-bulk", "ingest-memory", "duckdb-memory", "sql-rows", "sql-time"},
-	"ingest":            {"lake", "store", "log-period", "seal-grace", "patience", "lake-flush", "lake-memory", "batch-memory", "duckdb-memory", "sql-rows", "sql-time"},
+	"lake":              {"store", "seal-grace", "patience", "batch-memory", "stream-memory", "http", "max-record", "max-bulk", "ingest-memory", "duckdb-memory", "sql-rows", "sql-time"},
+	"ingest":            {"lake", "store", "log-period", "seal-grace", "patience", "lake-flush", "lake-memory", "batch-memory", "stream-memory", "duckdb-memory", "sql-rows", "sql-time"},
 	"stream":            slices.Concat(ofIngest, []string{"http", "seal-grace", "patience", "lake-memory", "batch-memory", "sql-rows", "sql-time"}),
-	"web":               ofIngest,
-	"doctor":            slices.Concat(ofIngest, []string{"sql-rows", "sql-time", "patience", "batch-memory", "seal-grace", "lake-memory", "kafka-listen"}),
+	"web":               slices.Concat(ofIngest, []string{"stream-memory"}),
+	"doctor":            slices.Concat(ofIngest, []string{"sql-rows", "sql-time", "patience", "batch-memory", "stream-memory", "seal-grace", "lake-memory", "kafka-listen"}),
 	"metric":            {"journal", "lake"},
 	"sql":               {"journal"},
 	"rejects list":      {"journal", "lake"},
-	"schedule":          {"http", "kafka-listen", "max-record", "max-bulk", "ingest-memory", "sql-rows", "sql-time", "journal-retention"},
-	"batch":             slices.Concat(ofIngest, []string{"sql-rows", "sql-time"}),
-	"report":            ofIngest,
-	"audit":             slices.Concat(ofIngest, []string{"sql-rows", "sql-time", "patience"}),
-	"generation list":   slices.Concat(ofIngest, []string{"sql-rows", "sql-time", "patience", "batch-memory"}),
+	"schedule":          {"http", "kafka-listen", "max-record", "max-bulk", "ingest-memory", "sql-rows", "sql-time", "journal-retention", "stream-memory"},
+	"batch":             slices.Concat(ofIngest, []string{"sql-rows", "sql-time", "stream-memory"}),
+	"report":            slices.Concat(ofIngest, []string{"stream-memory"}),
+	"audit":             slices.Concat(ofIngest, []string{"sql-rows", "sql-time", "patience", "stream-memory"}),
+	"generation list":   slices.Concat(ofIngest, []string{"sql-rows", "sql-time", "patience", "batch-memory", "stream-memory"}),
 	"generation build":  slices.Concat(ofIngest, []string{"sql-rows", "sql-time"}),
-	"generation switch": slices.Concat(ofIngest, []string{"sql-rows", "sql-time"}),
-	"generation drop":   slices.Concat(ofIngest, []string{"sql-rows", "sql-time", "patience", "batch-memory"}),
+	"generation switch": slices.Concat(ofIngest, []string{"sql-rows", "sql-time", "stream-memory"}),
+	"generation drop":   slices.Concat(ofIngest, []string{"sql-rows", "sql-time", "patience", "batch-memory", "stream-memory"}),
 }
 
 // ofIngest are the limits of what takes posts.

@@ -41,13 +41,13 @@ type journal struct {
 	local  string           // where this machine's processes do, without a login to an embedded broker
 }
 
-// openJournal starts the embedded broker or finds the one that is given, and connects to it.
-func openJournal(ctx context.Context, s *config.Settings, log *slog.Logger, metrics prometheus.Registerer, c *closers) (*journal, error) {
-	return openJournalBy(ctx, s, nil, log, metrics, c)
+// openJournal starts the embedded broker or finds the one that is given, and connects to it. Who reads it gets about so many bytes at a time.
+func openJournal(ctx context.Context, s *config.Settings, fetch int64, log *slog.Logger, metrics prometheus.Registerer, c *closers) (*journal, error) {
+	return openJournalBy(ctx, s, nil, fetch, log, metrics, c)
 }
 
 // openJournalBy connects to another's broker by dial, nil for the network's.
-func openJournalBy(ctx context.Context, s *config.Settings, dial dialFunc, log *slog.Logger, metrics prometheus.Registerer, c *closers) (*journal, error) {
+func openJournalBy(ctx context.Context, s *config.Settings, dial dialFunc, fetch int64, log *slog.Logger, metrics prometheus.Registerer, c *closers) (*journal, error) {
 	place, err := config.ParseJournalURL(s.Journal)
 	if err != nil {
 		return nil, err
@@ -65,7 +65,7 @@ func openJournalBy(ctx context.Context, s *config.Settings, dial dialFunc, log *
 		j.addr = place.Brokers[0]
 	}
 	j.local = place.Brokers[0]
-	j.Journal, err = kafka.Open(ctx, kafka.Options{Brokers: place.Brokers, Dial: dial, Security: securityOf(place, s.Places), Log: log, Metrics: metrics, FetchBytes: 8 << 20})
+	j.Journal, err = kafka.Open(ctx, kafka.Options{Brokers: place.Brokers, Dial: dial, Security: securityOf(place, s.Places), Log: log, Metrics: metrics, FetchBytes: int(fetch)})
 	if err != nil {
 		return nil, err
 	}

@@ -32,7 +32,7 @@ func TestJournalThatEndsBeforeTheLake(t *testing.T) {
 		}
 	})
 	opened.add(objects.Close)
-	j, err := openJournal(t.Context(), settings, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), &opened)
+	j, err := openJournal(t.Context(), settings, leastFetch, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), &opened)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,7 +56,7 @@ func (r *reader) atRest(ctx context.Context, t terminal, c *closers) (client.Cli
 	if err != nil {
 		return client.Client{}, err
 	}
-	_, store, err := openStore(ctx, settings, dir, 0, objects, parts.stage, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), c)
+	_, store, err := openStore(ctx, settings, duckDBOf(settings, dir), objects, parts.stage, slog.New(slog.DiscardHandler), prometheus.NewRegistry(), c)
 	if err != nil {
 		return client.Client{}, err
 	}

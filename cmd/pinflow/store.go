@@ -33,14 +33,18 @@ type store interface {
 // stageFunc finds a part of the lake a file on this machine, until release is called.
 type stageFunc func(ctx context.Context, p pinflow.Part) (staged pinflow.Part, release func(), err error)
 
-// openStore opens the store, and the DuckDB of the engines, which reads the lake's files where they lie. A store in a file shares that DuckDB. dir is the process's own folder,
-// threads how many DuckDB has, 0 for one per processor.
-func openStore(ctx context.Context, s *config.Settings, dir string, threads int, objects pinflow.Objects, stage stageFunc, log *slog.Logger, metrics prometheus.Registerer, c *closers) (*duck.Instance, store, error) {
+// duckDBOf is how a process has its DuckDB, whose own folder is dir.
+func duckDBOf(s *config.Settings, dir string) duck.Options {
+	return duck.Options{Dir: filepath.Join(dir, "scratch"), Memory: int64(s.DuckDBMemory)}
+}
+
+// openStore opens the store, and the DuckDB of the engines, which reads the lake's files where they lie. A store in a file shares that DuckDB.
+func openStore(ctx context.Context, s *config.Settings, o duck.Options, objects pinflow.Objects, stage stageFunc, log *slog.Logger, metrics prometheus.Registerer, c *closers) (*duck.Instance, store, error) {
 	file, server, err := config.ParseStore(s.StoreURL())
 	if err != nil {
 		return nil, nil, err
 	}
-	o := duck.Options{Path: file, Memory: int64(s.DuckDBMemory), Dir: filepath.Join(dir, "scratch"), Threads: threads}
+	o.Path = file
 	if local, ok := objects.(pinflow.LocalObjects); ok {
 		o.Readable = []string{local.Path("")}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 
 	"github.com/pinflow/pinflow/config"
 )
@@ -12,7 +13,7 @@ import (
 type streamCmd struct {
 	config.Settings
 	monitored
-	StreamWorkers int `help:"How many workers of this process share the partitions." default:"1" env:"PINFLOW_STREAM_WORKERS" placeholder:"N" group:"Limits"`
+	StreamWorkers int `help:"How many workers of this process share the partitions. By default one per processor, and 4 at the most." env:"PINFLOW_STREAM_WORKERS" placeholder:"N" group:"Limits"`
 }
 
 // Help is shown by --help.
@@ -26,15 +27,18 @@ Example:
 
 // Run counts until ctx ends.
 func (c *streamCmd) Run(ctx context.Context, t terminal) (err error) {
+	if c.StreamWorkers == 0 {
+		c.StreamWorkers = min(runtime.GOMAXPROCS(0), 4)
+	}
 	if err := checkWorkers(c.StreamWorkers); err != nil {
 		return err
 	}
-	// Each worker has its statements on a thread of its own; one of DuckDB's beside it would mostly wait, which costs it processor time.
-	core, watched, err := openRole(ctx, &c.Settings, c.monitored, duty{threads: 1}, t)
+	core, watched, err := openRole(ctx, &c.Settings, c.monitored, duty{workers: c.StreamWorkers}, t)
 	defer func() { err = errors.Join(err, core.closers.close()) }()
 	if err != nil {
 		return unlessStopped(ctx, err)
 	}
+	core.roomForStream()
 	fmt.Fprintf(t.out, "Counting the records of Kafka at %s into %s. Ctrl-C ends it.\n", core.journal.addr, core.shownStore())
 	return watched.run(ctx, func(ctx context.Context) error { return core.count(ctx, c.StreamWorkers) })
 }

@@ -104,7 +104,7 @@ func TestPoison(t *testing.T) {
 	}
 	tombstone := appendOne(nil)
 	last := appendOne(neighbours[next])
-	command(t, "sql", "SELECT 1", "--http", p.info.HTTP, "--after", last.String())
+	waitUntilCounted(t, p, pins)
 
 	counted, rejected := offsets(t, data, "SELECT _offset FROM posts"), offsets(t, data, `SELECT "offset" FROM rejects WHERE model = 'posts'`)
 	for name, at := range records {

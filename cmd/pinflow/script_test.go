@@ -60,7 +60,7 @@ func TestStoppedWhileStarting(t *testing.T) {
 }
 
 // patience is how long a script waits for what a process in the background is to do.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // ready [DIR] waits until the pinflow that holds DIR is ready, and sets $HTTP and $KAFKA to where it listens.
 func ready(ts *testscript.TestScript, neg bool, args []string) {

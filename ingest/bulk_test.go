@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -305,12 +306,16 @@ func TestBulkOfTooManyRecords(t *testing.T) {
 func TestJournalThatDoesNotAnswer(t *testing.T) {
 	j := newJournal(1)
 	j.gate = make(chan struct{})
-	url := start(t, ingest.Options{Journal: j, Timeout: 50_000_000})
+	url := start(t, ingest.Options{Journal: j, Timeout: 500 * time.Millisecond}) // which a client has, too, for each piece of a body
+	var posts sync.WaitGroup
 	for range 20 {
-		if p := post(t, url+"/note/", strings.NewReader(`{"id":"a","text":"b"}`)).problem(t); p.Status != 503 {
-			t.Fatalf("answered %d", p.Status)
-		}
+		posts.Go(func() {
+			if p := post(t, url+"/note/", strings.NewReader(`{"id":"a","text":"b"}`)).problem(t); p.Status != 503 {
+				t.Errorf("answered %d", p.Status)
+			}
+		})
 	}
+	posts.Wait()
 	var lines strings.Builder
 	for i := range 20_000 {
 		fmt.Fprintf(&lines, `{"id":"%d", "text":"%s"}`+"\n", i, strings.Repeat("x", 200))

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -226,19 +227,24 @@ func (d *dawdling) Read(p []byte) (int, error) {
 }
 
 func TestNoRoom(t *testing.T) {
-	in := open(t, ingest.Options{Journal: newJournal(1), Timeout: 50 * time.Millisecond})
+	in := open(t, ingest.Options{Journal: newJournal(1), Timeout: time.Second}) // which a client has, too, for each piece of a body
 	url := serve(t, in)
 	release := holdRoom(t, in)
 	large := `{"id":"a","text":"` + strings.Repeat("x", 100_000) + `"}`
-	for name, got := range map[string]reply{
-		"bulk":  postLines(t, url+"/note/", large),
-		"large": post(t, url+"/note/", strings.NewReader(large)),
-		"topic": post(t, url+"/topics/notes", strings.NewReader(`{"records":[]}`)),
+	var posts sync.WaitGroup
+	for name, send := range map[string]func() reply{
+		"bulk":  func() reply { return postLines(t, url+"/note/", large) },
+		"large": func() reply { return post(t, url+"/note/", strings.NewReader(large)) },
+		"topic": func() reply { return post(t, url+"/topics/notes", strings.NewReader(`{"records":[]}`)) },
 	} {
-		if p := got.problem(t); p.Status != 503 || got.header.Get("Retry-After") == "" {
-			t.Errorf("%s: answered %s", name, got.body)
-		}
+		posts.Go(func() {
+			got := send()
+			if p := got.problem(t); p.Status != 503 || got.header.Get("Retry-After") == "" {
+				t.Errorf("%s: answered %s", name, got.body)
+			}
+		})
 	}
+	posts.Wait()
 	post(t, url+"/note/", strings.NewReader(`{"id":"a","text":"b"}`)).receipt(t) // small posts need none
 	release()
 	if all := postLines(t, url+"/note/", large).results(t); all.Taken != 1 {

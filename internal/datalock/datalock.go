@@ -50,10 +50,11 @@ const (
 	contentSize = 1024
 	// patience is how long to wait for somebody else who is between two steps that follow each other at once.
 	patience = 2 * time.Second
-	// settling is how long a holder may take from locking to saying who it is.
-	settling = 100 * time.Millisecond
 	pause    = time.Millisecond
 )
+
+// settling is how long a holder may take from locking to saying who it is. A test makes it long.
+var settling = 100 * time.Millisecond
 
 // Lock is a data folder that this process owns.
 type Lock struct {

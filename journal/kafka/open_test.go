@@ -33,16 +33,23 @@ func TestUnreached(t *testing.T) {
 			c.Close()
 		}
 	}()
-	closed := freePorts(t, 1)[0]
-	for _, c := range []struct{ name, address, want string }{
-		{"no host", "there-is-none.invalid:9092", "there is no host called there-is-none.invalid"},
-		{"nobody listens", closed, "nothing listens there"},
-		{"no answer", silent.Addr().String(), "no broker has answered within 1s"},
-		{"not Kafka", rude.Addr().String(), "HTTP"},
+	closed, err := net.Listen("tcp", "127.9.8.7:0") // where no outgoing connection takes the port once it is closed
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed.Close()
+	for _, c := range []struct {
+		name, address, want string
+		within              time.Duration
+	}{
+		{"no host", "there-is-none.invalid:9092", "there is no host called there-is-none.invalid", 8 * time.Second},
+		{"nobody listens", closed.Addr().String(), "nothing listens there", 8 * time.Second},
+		{"no answer", silent.Addr().String(), "no broker has answered within 1s", time.Second},
+		{"not Kafka", rude.Addr().String(), "HTTP", 8 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			start := time.Now()
-			o := kafka.Options{Brokers: []string{c.address}, OpenTimeout: time.Second}
+			o := kafka.Options{Brokers: []string{c.address}, OpenTimeout: c.within}
 			_, err := kafka.Open(t.Context(), o)
 			checkRefusal(t, o, err, pinflow.Unavailable, c.want)
 			if took := time.Since(start); took > 10*time.Second {

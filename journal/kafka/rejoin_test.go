@@ -9,6 +9,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/pinflow/pinflow"
@@ -54,12 +55,12 @@ func (d *diary) read() []string {
 // TestKeptAsAnother: when the group has given a member up, and it learns of it as it joins again, the client keeps its partitions if the group
 // happens to give it the same. They may have been another's meanwhile: the assignee is told that they are lost, and says anew where to start.
 func TestKeptAsAnother(t *testing.T) {
-	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "topic"), kfake.GroupMinSessionTimeout(time.Millisecond))
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.SeedTopics(1, "topic"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer cluster.Close()
-	j, err := kafka.Open(t.Context(), kafka.Options{Brokers: cluster.ListenAddrs(), SessionTimeout: time.Second})
+	j, err := kafka.Open(t.Context(), kafka.Options{Brokers: cluster.ListenAddrs(), SessionTimeout: 10 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,6 +87,7 @@ func TestKeptAsAnother(t *testing.T) {
 	d.start = 7 // another has come so far meanwhile
 	d.mu.Unlock()
 	var rebalanced, forgotten atomic.Bool
+	left := make(chan error, 1)
 	cluster.ControlKey(int16(kmsg.Heartbeat), func(r kmsg.Request) (kmsg.Response, error, bool) {
 		resp := r.ResponseKind().(*kmsg.HeartbeatResponse)
 		resp.ErrorCode = kerr.RebalanceInProgress.Code
@@ -94,13 +96,21 @@ func TestKeptAsAnother(t *testing.T) {
 	cluster.ControlKey(int16(kmsg.JoinGroup), func(r kmsg.Request) (kmsg.Response, error, bool) {
 		resp := r.ResponseKind().(*kmsg.JoinGroupResponse)
 		resp.ErrorCode = kerr.UnknownMemberID.Code
-		return resp, nil, rebalanced.Load() && forgotten.CompareAndSwap(false, true)
+		forgets := rebalanced.Load() && forgotten.CompareAndSwap(false, true)
+		if forgets {
+			join := r.(*kmsg.JoinGroupRequest)
+			go func() { left <- leave(ctx, cluster.ListenAddrs(), join.Group, join.MemberID) }()
+		}
+		return resp, nil, forgets
 	})
 	sub.Release()
 	select {
 	case <-d.given:
 	case <-ctx.Done():
 		t.Fatalf("it was told %v, want to be asked again where to start", d.read())
+	}
+	if err := <-left; err != nil {
+		t.Fatal(err)
 	}
 	for next := int64(7); next < 10; {
 		runs, err := sub.Poll(ctx, 2)
@@ -120,4 +130,22 @@ func TestKeptAsAnother(t *testing.T) {
 	if got := d.read(); len(got) != 4 || got[1] != "lost" || got[2] != "assigned" || got[3] != "revoked" {
 		t.Errorf("it was told %v", got)
 	}
+}
+
+// leave has a group give a member up, which would else be waited for until its session ends.
+func leave(ctx context.Context, brokers []string, group, member string) error {
+	cl, err := kgo.NewClient(kgo.SeedBrokers(brokers...))
+	if err != nil {
+		return err
+	}
+	defer cl.Close()
+	m := kmsg.NewLeaveGroupRequestMember()
+	m.MemberID = member
+	req := kmsg.NewPtrLeaveGroupRequest()
+	req.Group, req.MemberID, req.Members = group, member, append(req.Members, m)
+	resp, err := req.RequestWith(ctx, cl)
+	if err != nil {
+		return err
+	}
+	return kerr.ErrorForCode(resp.ErrorCode)
 }

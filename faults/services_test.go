@@ -6,8 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,7 +29,6 @@ type services struct {
 
 	scripts, software         string
 	kafkaPort, pgPort, s3Port int
-	given                     map[int]bool // ports
 
 	mu     sync.Mutex
 	broker *exec.Cmd
@@ -53,8 +50,7 @@ func (s *services) start(t *testing.T) {
 	s.once.Do(func() {
 		s.software = cmp.Or(os.Getenv("STACK_SW"), filepath.Join(cmp.Or(os.Getenv("STACK_DIR"), filepath.Join(s.scripts, "run")), "sw"))
 		must(t, os.MkdirAll(s.dir, 0o755))
-		s.given = map[int]bool{}
-		s.kafkaPort, s.pgPort, s.s3Port = s.freePort(t), s.freePort(t), s.freePort(t)
+		s.kafkaPort, s.pgPort, s.s3Port = realtest.FreePort(t), realtest.FreePort(t), realtest.FreePort(t)
 		s.started = true
 		s.script(t, "postgres.sh", "start")
 		s.script(t, "s3.sh", "start")
@@ -64,24 +60,6 @@ func (s *services) start(t *testing.T) {
 	if !s.started {
 		t.Fatal("the services did not start")
 	}
-}
-
-// freePort returns a port that nobody listens at or is to listen at, below those that the system hands out.
-func (s *services) freePort(t testing.TB) int {
-	t.Helper()
-	for range 1000 {
-		port := 20_000 + rand.IntN(12_000)
-		if s.given[port] {
-			continue
-		}
-		if l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port)); err == nil {
-			must(t, l.Close())
-			s.given[port] = true
-			return port
-		}
-	}
-	t.Fatal("there is no free port")
-	return 0
 }
 
 // command is a script of the stack, for these services.
@@ -101,10 +79,10 @@ func (s *services) script(t testing.TB, script string, args ...string) {
 // configureKafka writes the broker's settings: a listener for the tests themselves, and one behind each link's proxy, by whose address clients are sent there.
 func (s *services) configureKafka(t testing.TB) {
 	t.Helper()
-	controller := s.freePort(t)
+	controller := realtest.FreePort(t)
 	listeners, advertised, protocols := []string{"DIRECT://" + s.kafka()}, []string{"DIRECT://" + s.kafka()}, []string{"DIRECT:PLAINTEXT", "CONTROLLER:PLAINTEXT"}
 	for n := range links {
-		upstream := "127.0.0.1:" + strconv.Itoa(s.freePort(t))
+		upstream := "127.0.0.1:" + strconv.Itoa(realtest.FreePort(t))
 		l := newLink(t, upstream)
 		s.free = append(s.free, l)
 		name := fmt.Sprintf("LINK%d", n)

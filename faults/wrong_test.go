@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"github.com/pinflow/pinflow/internal/realtest"
 )
 
 // wrong is a place that is not what it should be.
@@ -49,7 +51,7 @@ func TestWrongPlaces(t *testing.T) {
 	store := func(name string) string { return strings.Replace(w.store(), w.name, name, 1) }
 	all := []wrong{
 		{name: "no such Kafka host", flags: []string{"--journal", "kafka://no-such-host.invalid:9092"}, says: "no-such-host.invalid", roles: everybody},
-		{name: "nobody at Kafka's port", flags: []string{"--journal", fmt.Sprintf("kafka://127.0.0.1:%d", own.freePort(t))}, says: "kafka", roles: everybody},
+		{name: "nobody at Kafka's port", flags: []string{"--journal", fmt.Sprintf("kafka://127.0.0.1:%d", realtest.FreePort(t))}, says: "kafka", roles: everybody},
 		{name: "no such S3 host", env: map[string]string{"AWS_ENDPOINT_URL_S3": "http://no-such-host.invalid:9000"}, says: "no-such-host.invalid", roles: lakeUsers},
 		{name: "a wrong secret of S3", env: map[string]string{"AWS_SECRET_ACCESS_KEY": "wrong"}, says: "open lake", roles: lakeUsers},
 		{name: "a missing bucket", flags: []string{"--lake", bucket("no-such-bucket")}, says: "no-such-bucket", roles: lakeUsers},

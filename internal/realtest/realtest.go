@@ -3,9 +3,13 @@
 package realtest
 
 import (
+	"fmt"
+	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 )
 
@@ -23,6 +27,34 @@ func Service(t testing.TB, script, verb string) string {
 		Missing(t, "%s %s: %v (set STACK_DIR to a folder that it can write to)\n%s", script, verb, err, out)
 	}
 	return path
+}
+
+var (
+	givenLock sync.Mutex
+	given     = map[int]bool{} // ports
+)
+
+// FreePort returns a port of 127.0.0.1 at which nobody listens, for a process that is to listen there some time later: no other call returns it, and
+// it is below those that the system gives to whoever connects or asks for any.
+func FreePort(t testing.TB) int {
+	t.Helper()
+	givenLock.Lock()
+	defer givenLock.Unlock()
+	for range 1000 {
+		port := 20_000 + rand.IntN(12_000)
+		if given[port] {
+			continue
+		}
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			given[port] = true
+			return port
+		}
+	}
+	t.Fatal("there is no free port")
+	return 0
 }
 
 // Missing skips the test, since what it needs is not at hand; in CI it fails it.

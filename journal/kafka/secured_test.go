@@ -32,7 +32,10 @@ const hush = "s3cr3t-öß"
 func startSecured(t *testing.T) secured {
 	script := realtest.Service(t, "kafka.sh", "install")
 	dir := t.TempDir()
-	ports := freePorts(t, 6)
+	ports := make([]string, 6)
+	for i := range ports {
+		ports[i] = fmt.Sprintf("127.0.0.1:%d", realtest.FreePort(t))
+	}
 	s := secured{open: ports[0], tls: ports[1], mutual: ports[2], sasl: ports[3], saslTLS: ports[4], ca: journaltest.NewAuthority(t, "kafka CA")}
 	keyStore, _ := s.ca.Issue("kafka.example", net.IPv4(127, 0, 0, 1))
 	listeners := fmt.Sprintf("OPEN://%s,TLS://%s,MUTUAL://%s,LOGIN://%s,SAFE://%s", s.open, s.tls, s.mutual, s.sasl, s.saslTLS)
@@ -74,21 +77,28 @@ func startSecured(t *testing.T) secured {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	starting, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	defer cancel()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = cmd.Wait()
+		cancel()
+	}()
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
+		<-ended
 		if t.Failed() {
 			t.Log(out.String())
 		}
 	})
-	s.awaitReady(t)
+	s.awaitReady(starting, t)
 	return s
 }
 
-// awaitReady waits until the broker answers.
-func (s secured) awaitReady(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
-	defer cancel()
+// awaitReady waits until the broker answers, or ctx ends.
+func (s secured) awaitReady(ctx context.Context, t *testing.T) {
+	t.Helper()
 	pace := time.NewTicker(200 * time.Millisecond)
 	defer pace.Stop()
 	for {
@@ -103,18 +113,6 @@ func (s secured) awaitReady(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-}
-
-func freePorts(t *testing.T, n int) (addresses []string) {
-	for range n {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer ln.Close()
-		addresses = append(addresses, ln.Addr().String())
-	}
-	return addresses
 }
 
 // TestSecured logs in to Kafka in every way that there is, and is told in one line what is wrong with all others.

@@ -76,14 +76,25 @@ func (w *world) counted(ctx context.Context) (offsets, error) {
 // follow waits until lake and store have all that the journal has now.
 func (w *world) follow() {
 	w.t.Helper()
-	ends, err := w.journalEnds(w.t.Context())
-	must(w.t, err)
+	ends := w.now("journal", w.journalEnds)
 	w.reach("lake", w.lakeEnds, ends)
 	w.reach("store", w.counted, ends)
 }
 
 // where tells how far a place has come.
 type where func(context.Context) (offsets, error)
+
+// now is how far a place has come. It is asked again until it can tell: a broker that has just started may know of no leader for a moment.
+func (w *world) now(place string, at where) offsets {
+	w.t.Helper()
+	var got offsets
+	var failed error
+	within(w.t, patience, func() string { return describe(place, got, nil, failed) }, func() bool {
+		got, failed = at(w.t.Context())
+		return failed == nil
+	})
+	return got
+}
 
 // reach waits until a place has come to some offsets.
 func (w *world) reach(place string, at where, ends offsets) {
@@ -99,9 +110,7 @@ func (w *world) reach(place string, at where, ends offsets) {
 // moves waits until a place has got on, in every partition, from where it is now.
 func (w *world) moves(place string, at where) {
 	w.t.Helper()
-	now, err := at(w.t.Context())
-	must(w.t, err)
-	next := maps.Clone(now)
+	next := maps.Clone(w.now(place, at))
 	for partition := range int32(partitions) {
 		next[partition]++
 	}

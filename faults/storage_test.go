@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -99,7 +100,9 @@ func TestMoodyS3(t *testing.T) {
 	w.startAll("ingest-1", "lake-1", "lake-2", "stream-1", "schedule-1", "web-1")
 	p := w.post(3, 150, 1)
 	m.setShare(0.25)
-	for range 5 {
+	moods := []string{"PUT SlowDown", "PUT InternalError", "PUT lost", "PUT silent", "GET lost"}
+	began := time.Now()
+	for round := 0; round < 5 || !m.had(moods) && time.Since(began) < patience; round++ {
 		w.moves("lake", w.lakeEnds)
 		rest(t.Context(), time.Second)
 	}
@@ -107,11 +110,18 @@ func TestMoodyS3(t *testing.T) {
 	p.end(t)
 	w.check(p)
 	t.Logf("requests: %v", m.counts)
-	for _, mood := range []string{"PUT SlowDown", "PUT InternalError", "PUT lost", "PUT silent", "GET lost"} {
+	for _, mood := range moods {
 		if m.counts[mood] == 0 {
 			t.Errorf("no %s happened", mood)
 		}
 	}
+}
+
+// had tells whether each of some moods has happened.
+func (m *moody) had(moods []string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return !slices.ContainsFunc(moods, func(mood string) bool { return m.counts[mood] == 0 })
 }
 
 func (m *moody) setShare(share float64) {

@@ -39,7 +39,7 @@ func TestConnectionThatStandsStill(t *testing.T) {
 
 // TestSlowConnection takes many times as long as a connection may stand still, and never does.
 func TestSlowConnection(t *testing.T) {
-	const idle, pieces = 400 * time.Millisecond, 12
+	const idle, pieces = 4 * time.Second, 12
 	c, other := dialed(t, idle)
 	read := make(chan error, 1)
 	go func() { // waits for an answer all the while

@@ -14,8 +14,12 @@ func faulty(t testing.TB, seed uint64, share float64) (used, seen *Bucket, p *pr
 	bucket := newBucket(t, endpoint)
 	p = newProxy(t, endpoint, nil)
 	o := impatient(urlOf(bucket+"/lake", p.URL))
-	o.Timeout = 250 * time.Millisecond
 	used, seen = opened(t, o), opened(t, impatient(urlOf(bucket+"/lake", endpoint)))
+	o.Timeout = 250 * time.Millisecond // from now on: nothing goes wrong by intent while it is opened
+	c, err := loadConfig(t.Context(), &used.place, &o)
+	must(t, err)
+	used.close()
+	used.client, used.close = newClient(c, &used.place, used.meters)
 	used.largest, used.partSize = 1000, 5<<20 // most objects go in parts
 	p.change(byChance(seed, share))
 	return used, seen, p

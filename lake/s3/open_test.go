@@ -119,9 +119,9 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// deserted is an address at which nobody listens.
+// deserted is an address at which nobody listens, and where no outgoing connection takes the port.
 func deserted(t *testing.T) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", "127.7.7.7:0")
 	must(t, err)
 	defer l.Close()
 	return l.Addr().String()

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,6 +25,14 @@ func through(t testing.TB, o func(*Options)) (*Bucket, *proxy) {
 	return opened(t, options), p
 }
 
+// standing sets how long a connection may stand still.
+func standing(d time.Duration) func(*Options) { return func(o *Options) { o.Timeout = d } }
+
+const (
+	patient = 30 * time.Second // where nothing hangs, and nobody is to try again because the machine is busy
+	hasty   = 5 * time.Second
+)
+
 // first lets the first requests of an operation meet other fates, and all that follow pass.
 func first(operation string, fates ...fate) func(*http.Request) fate {
 	return func(r *http.Request) fate {
@@ -40,27 +47,34 @@ func first(operation string, fates ...fate) func(*http.Request) fate {
 
 // TestAnswerLost: the first try of a put stores the object, and nothing is heard of it. The next one finds an object, of which nobody says whose it is.
 func TestAnswerLost(t *testing.T) {
-	for _, f := range []fate{lose, hang} {
-		b, p := through(t, func(o *Options) { o.Timeout = time.Second })
-		b.largest, b.partSize = 1<<20, 5<<20
+	var puts sync.WaitGroup
+	for _, c := range []struct {
+		f     fate
+		still time.Duration
+	}{{lose, patient}, {hang, hasty}} {
 		for operation, size := range map[string]int{"PutObject": 1000, "CompleteMultipartUpload": 6 << 20} {
-			content := random(size)
-			p.change(first(operation, f))
-			if created, err := b.PutIfAbsent(t.Context(), operation, content); created || err != nil {
-				t.Errorf("%s: created %v, %v", operation, created, err)
-			}
-			same(t, operation, get(t, b, operation), content)
-			p.change(first(operation, f))
-			content = random(size)
-			must(t, b.Replace(t.Context(), operation, content))
-			same(t, operation, get(t, b, operation), content)
+			b, p := through(t, standing(c.still))
+			b.largest, b.partSize = 1<<20, 5<<20
+			puts.Go(func() {
+				content := random(size)
+				p.change(first(operation, c.f))
+				if created, err := b.PutIfAbsent(t.Context(), operation, content); created || err != nil {
+					t.Errorf("%s: created %v, %v", operation, created, err)
+				}
+				same(t, operation, get(t, b, operation), content)
+				p.change(first(operation, c.f))
+				content = random(size)
+				must(t, b.Replace(t.Context(), operation, content))
+				same(t, operation, get(t, b, operation), content)
+			})
 		}
 	}
+	puts.Wait()
 }
 
 // TestPutTriesAgain: what passes is not seen by who puts.
 func TestPutTriesAgain(t *testing.T) {
-	b, p := through(t, nil)
+	b, p := through(t, standing(patient))
 	b.largest, b.partSize = 1<<20, 5<<20
 	passing := []fate{refuse(503, "SlowDown"), refuse(500, "InternalError"), refuse(http.StatusConflict, codeConflict), breakOff}
 	for operation, size := range map[string]int{"PutObject": 1000, "CreateMultipartUpload": 6 << 20, "UploadPart": 6 << 20, "CompleteMultipartUpload": 6 << 20} {
@@ -78,9 +92,13 @@ func TestPutTriesAgain(t *testing.T) {
 
 // TestEndOfAnUploadIsAskedForOnce: if it fails, whatever was heard of it, all is uploaded again.
 func TestEndOfAnUploadIsAskedForOnce(t *testing.T) {
-	b, p := through(t, func(o *Options) { o.Timeout = time.Second })
-	b.largest, b.partSize = 1<<20, 5<<20
 	for i, f := range []fate{refuse(http.StatusNotFound, codeNoUpload), refuse(http.StatusConflict, codeConflict), refuse(503, "SlowDown"), lose, hang} {
+		still := patient
+		if i == 4 {
+			still = hasty
+		}
+		b, p := through(t, standing(still))
+		b.largest, b.partSize = 1<<20, 5<<20
 		content, before := random(6<<20), p.count("CreateMultipartUpload")
 		p.change(first("CompleteMultipartUpload", f))
 		if created, err := b.PutIfAbsent(t.Context(), fmt.Sprint(i), content); created != (i < 3) || err != nil {
@@ -91,6 +109,8 @@ func TestEndOfAnUploadIsAskedForOnce(t *testing.T) {
 			t.Errorf("%d: uploaded %d times", i, n)
 		}
 	}
+	b, p := through(t, standing(patient))
+	b.largest, b.partSize = 1<<20, 5<<20
 	before := p.count("CreateMultipartUpload")
 	p.change(func(r *http.Request) fate {
 		if operationOf(r) == "CompleteMultipartUpload" {
@@ -149,9 +169,10 @@ func TestUploadsLeftBehindAreRemoved(t *testing.T) {
 
 // TestPartsAreBounded: so many parts of an object are on their way at a time, and not more.
 func TestPartsAreBounded(t *testing.T) {
-	b, p := through(t, nil)
+	b, p := through(t, standing(patient))
 	b.largest, b.partSize = 1<<20, 5<<20
-	var now, most atomic.Int64
+	var mu sync.Mutex
+	var now, most int
 	full := make(chan struct{})
 	opens := sync.OnceFunc(func() { close(full) })
 	p.change(func(r *http.Request) fate {
@@ -159,12 +180,17 @@ func TestPartsAreBounded(t *testing.T) {
 			return nil
 		}
 		return func(p *proxy, w http.ResponseWriter, r *http.Request) {
-			most.Store(max(most.Load(), now.Add(1)))
-			if now.Load() == partsAside {
+			mu.Lock()
+			now++
+			most = max(most, now)
+			if now == partsAside {
 				time.AfterFunc(100*time.Millisecond, opens) // time for more to come, if more could
 			}
+			mu.Unlock()
 			<-full // so that they do meet
-			now.Add(-1)
+			mu.Lock()
+			now--
+			mu.Unlock()
 			pass(p, w, r)
 		}
 	})
@@ -173,14 +199,16 @@ func TestPartsAreBounded(t *testing.T) {
 		t.Fatal(created, err)
 	}
 	same(t, "x", get(t, b, "x"), content)
-	if most.Load() != partsAside || p.count("UploadPart") < 9 {
-		t.Errorf("%d parts at a time, %d in all", most.Load(), p.count("UploadPart"))
+	mu.Lock()
+	defer mu.Unlock()
+	if most != partsAside || p.count("UploadPart") < 9 {
+		t.Errorf("%d parts at a time, %d in all", most, p.count("UploadPart"))
 	}
 }
 
 // TestAnswersThatDoNotPass are told at once: nothing is gained by another try.
 func TestAnswersThatDoNotPass(t *testing.T) {
-	b, p := through(t, nil)
+	b, p := through(t, standing(patient))
 	for _, c := range []struct {
 		status int
 		code   string
@@ -224,7 +252,7 @@ func TestHeaders(t *testing.T) {
 // TestMetrics counts requests by what became of them.
 func TestMetrics(t *testing.T) {
 	r := prometheus.NewRegistry()
-	b, p := through(t, func(o *Options) { o.Metrics = r })
+	b, p := through(t, func(o *Options) { o.Metrics, o.Timeout = r, patient })
 	count := func(operation, outcome string) float64 {
 		return testutil.ToFloat64(b.meters.requests.WithLabelValues(operation, outcome))
 	}

@@ -92,6 +92,9 @@ func TestDescribe(t *testing.T) {
 		args = append(args, "--config", c)
 	}
 	tools(args...)
+	if _, err := j.EnsureTopic(t.Context(), topic, 3); err != nil { // waits until the broker has heard of it
+		t.Fatal(err)
+	}
 	d, err := j.Describe(t.Context(), topic)
 	if err != nil {
 		t.Fatal(err)

@@ -41,7 +41,7 @@ func openHanging(t *testing.T) *hanging {
 func TestAppendIsBounded(t *testing.T) {
 	h := openHanging(t)
 	const room = 64 << 10
-	j, err := kafka.Open(t.Context(), kafka.Options{Brokers: []string{h.Addr()}, AppendBytes: room, AppendTimeout: time.Second})
+	j, err := kafka.Open(t.Context(), kafka.Options{Brokers: []string{h.Addr()}, AppendBytes: room, AppendTimeout: 4 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -204,10 +204,11 @@ func TestDiskFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer j.Close()
+	patient := connect(t, b)
 	tp := ensure(t, j, "full", 1)
 	value := func(s string) []pinflow.Draft { return []pinflow.Draft{{Topic: "full", Value: []byte(s)}} }
 	for round := range 2 {
-		if r := j.Append(t.Context(), value("room")); r[0].Err != nil || r[0].Offset != int64(round) {
+		if r := patient.Append(t.Context(), value("room")); r[0].Err != nil || r[0].Offset != int64(round) {
 			t.Fatalf("with room: %+v", r[0])
 		}
 		free.Store(1 << 20)
@@ -219,6 +220,16 @@ func TestDiskFull(t *testing.T) {
 	for _, r := range readAll(t, j, tp, 0, 2) {
 		if string(r.Value) != "room" {
 			t.Errorf("%s has %q", r.Position(), r.Value)
+		}
+	}
+	// Who was refused is not for ever.
+	for try := 1; ; try++ {
+		r := j.Append(t.Context(), value("room again"))
+		if r[0].Err == nil {
+			break
+		}
+		if try == 10 {
+			t.Fatalf("with room again: %+v", r[0])
 		}
 	}
 }
@@ -303,7 +314,7 @@ func TestRefused(t *testing.T) {
 }
 
 func TestListen(t *testing.T) {
-	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	taken, err := net.Listen("tcp", "127.7.7.7:0") // where no outgoing connection takes the port once it is closed
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -143,7 +143,7 @@ func testEverythingAtOnce(t *testing.T, env Env) {
 		installs["g1"] = append(installs["g1"], w.batch(t, n))
 		installs["g2"] = append(installs["g2"], builds.batch(t, n))
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute) // which ends a test that hangs
 	defer cancel()
 	done := make(chan struct{})
 	var workers, readers sync.WaitGroup

@@ -63,7 +63,7 @@ def transact(ask):
 
 def consumer(ask, **more):
     return Consumer({"bootstrap.servers": ask["brokers"], "group.id": ask["group"], "auto.offset.reset": "earliest", "enable.auto.commit": False,
-                     "isolation.level": ask.get("isolation", "read_committed"), "session.timeout.ms": 6000, "heartbeat.interval.ms": 200, **more})
+                     "isolation.level": ask.get("isolation", "read_committed"), "session.timeout.ms": 45000, "heartbeat.interval.ms": 200, **more})
 
 
 def poll(c, most, wait):

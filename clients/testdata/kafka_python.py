@@ -15,12 +15,19 @@ def row(r):
     return {"partition": r.partition, "offset": r.offset, "timestamp": r.timestamp, "append_time": r.timestamp_type == 1, "value": r.value.decode()}
 
 
+def made(client, **settings):
+    """A client that does not take a busy broker, which does not say its version within 2 s, for none: versions 2 have a limit for that."""
+    if "api_version_auto_timeout_ms" in client.DEFAULT_CONFIG:
+        settings["api_version_auto_timeout_ms"] = 60000
+    return client(**settings)
+
+
 def produce(ask):
     """Sends pins by the partitioner that comes with it; returns where each lies."""
     sent = []
     for codec in None, "gzip":
-        producer = KafkaProducer(bootstrap_servers=ask["brokers"], acks="all", compression_type=codec, linger_ms=20,
-                                 key_serializer=str.encode, value_serializer=lambda v: json.dumps(v).encode("utf-8"))
+        producer = made(KafkaProducer, bootstrap_servers=ask["brokers"], acks="all", compression_type=codec, linger_ms=20,
+                        key_serializer=str.encode, value_serializer=lambda v: json.dumps(v).encode("utf-8"))
         posts = list(pins(f"{ask['seed']}-{codec}", ask["count"]))
         futures = [producer.send(ask["topic"], key=p["unique_id"], value=p) for p in posts]
         for post, future in zip(posts, futures):
@@ -35,7 +42,7 @@ def consumer(ask, **more):
                 "enable_auto_commit": False, "consumer_timeout_ms": 120000}
     if "isolation" in ask:
         settings["isolation_level"] = ask["isolation"]
-    c = KafkaConsumer(**{**settings, **more})
+    c = made(KafkaConsumer, **{**settings, **more})
     # Version 3.0.12 now and then waits for ever when it learns of a topic's partitions in the middle of joining its group.
     c.partitions_for_topic(ask["topic"])
     return c
@@ -76,7 +83,7 @@ class Member(threading.Thread):
         self.start()
 
     def run(self):
-        c = consumer(self.ask, heartbeat_interval_ms=200, session_timeout_ms=6000)
+        c = consumer(self.ask, heartbeat_interval_ms=200, session_timeout_ms=45000)
         c.subscribe([self.ask["topic"]])
         while self.behind or not self.leave.is_set():
             for records in c.poll(timeout_ms=100, max_records=20).values():
@@ -150,7 +157,7 @@ def latest(ask):
 
 
 def admin(ask):
-    a = KafkaAdminClient(bootstrap_servers=ask["brokers"])
+    a = made(KafkaAdminClient, bootstrap_servers=ask["brokers"])
 
     def partitions(want):  # a broker may take a moment to hear of what the controller did
         for _ in range(100):

@@ -34,11 +34,12 @@ func TestExamples(t *testing.T) {
 	p := up(t, "", "--log-period", "2s", "--seal-grace", "0s")
 	taken := post(t, p, posts(t, "examples", 50))
 	p.installed(len(taken))
-	generations, err := filepath.Glob(filepath.Join(p.data, "lake", "gen=*", "_periods", "*.json"))
-	if err != nil || len(generations) == 0 {
-		t.Fatal(generations, err)
+	manifests, err := filepath.Glob(filepath.Join(p.data, "lake", "gen=*", "_periods", "*.json"))
+	manifests = slices.DeleteFunc(manifests, func(name string) bool { return cleanPosts(t, name) == 0 }) // the last period may be one of no post
+	if err != nil || len(manifests) == 0 {
+		t.Fatal(manifests, err)
 	}
-	lake, last := filepath.Join(p.data, "lake"), generations[len(generations)-1]
+	lake, last := filepath.Join(p.data, "lake"), manifests[len(manifests)-1]
 	generation := strings.TrimPrefix(filepath.Base(filepath.Dir(filepath.Dir(last))), "gen=")
 	here := strings.NewReplacer("127.0.0.1:9092", p.brokers, "http://127.0.0.1:8000", p.http, "PinterestPipelineTopic", p.topic, "pinflow-data/lake", lake,
 		"gen=GENERATION", "gen="+generation, "period=2026-11-22", "period="+strings.TrimSuffix(filepath.Base(last), ".json"),

@@ -85,25 +85,32 @@ func (p *process) installed(want int) {
 		}
 		sum := 0
 		for _, name := range manifests {
-			text, err := os.ReadFile(name)
-			if err != nil {
-				p.t.Fatal(err)
-			}
-			var m struct {
-				Parts []struct {
-					Kind, Of string
-					Rows     int
-				}
-			}
-			decode(p.t, string(text), &m)
-			for _, part := range m.Parts {
-				if part.Kind == "clean" && part.Of == "posts" {
-					sum += part.Rows
-				}
-			}
+			sum += cleanPosts(p.t, name)
 		}
 		return sum == want
 	})
+}
+
+// cleanPosts is how many clean posts a period has, by its manifest.
+func cleanPosts(t *testing.T, manifest string) (rows int) {
+	t.Helper()
+	text, err := os.ReadFile(manifest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m struct {
+		Parts []struct {
+			Kind, Of string
+			Rows     int
+		}
+	}
+	decode(t, string(text), &m)
+	for _, part := range m.Parts {
+		if part.Kind == "clean" && part.Of == "posts" {
+			rows += part.Rows
+		}
+	}
+	return rows
 }
 
 // byCategory runs a query of a category and numbers a, b, c …

@@ -218,11 +218,19 @@ func (w *world) stopAll() {
 	}
 }
 
+// environment is that of who gets to all services, if the world has any.
+func (w *world) environment() []string {
+	if w.well == nil {
+		return os.Environ()
+	}
+	return environment(w.well.addr(), own.s3())
+}
+
 // command runs a command on the places, past all links that can go wrong, and returns what it printed; it must exit with the code.
 func (w *world) command(code int, args ...string) (stdout, stderr string) {
 	w.t.Helper()
 	args = slices.Concat(args, w.places, []string{"--pipeline", w.pipeline})
-	got, stdout, stderr := output(environment(w.well.addr(), own.s3()), args...)
+	got, stdout, stderr := output(w.environment(), args...)
 	if got != code {
 		w.t.Fatalf("pinflow %s: exit %d, not %d\n%s%s", strings.Join(args, " "), got, code, stdout, stderr)
 	}

@@ -89,7 +89,7 @@ func (w *world) isRefused(t *testing.T, role string, wrong wrong) {
 		args = append(args, "--http", "127.0.0.1:0")
 	}
 	args = append(args, wrong.flags...)
-	env := environment(w.well.addr(), own.s3())
+	env := w.environment()
 	for name, value := range wrong.env {
 		env = append(env, name+"="+value)
 	}

@@ -3,6 +3,7 @@ package pinflow
 import (
 	"context"
 	"iter"
+	"time"
 )
 
 // Seal says that a log period is complete in one topic, and which records it is: the range of offsets of each
@@ -128,6 +129,17 @@ type Derived interface {
 	Sweep(ctx context.Context, generation string, p Period) error
 	// Drop removes all of a generation.
 	Drop(ctx context.Context, generation string) error
+	// Replace notes that a run is about to make a period anew that is installed. The note stays until its End is called: also if the run is killed.
+	Replace(ctx context.Context, generation string, p Period) (Replacement, error)
+	// Replacements returns the notes that there are.
+	Replacements(ctx context.Context, generation string) ([]Replacement, error)
+}
+
+// Replacement is a note that a run makes a period anew, so that its manifest may name other files than those from which it is installed.
+type Replacement struct {
+	Period Period
+	Began  time.Time
+	End    func(context.Context) error // removes the note; more than once does no harm
 }
 
 // Manifest names what was made of a period.

@@ -163,7 +163,7 @@ func (d *DerivedArea) unnamed(ctx context.Context, generation string, p pinflow.
 		if err != nil {
 			return nil, err
 		}
-		if !strings.HasSuffix(kind.Name, "/") || strings.HasSuffix(kind.Name, "/"+periodsFolder) {
+		if !strings.HasSuffix(kind.Name, "/") || strings.HasSuffix(kind.Name, "/"+periodsFolder) || strings.HasSuffix(kind.Name, "/"+replacingFolder) {
 			continue
 		}
 		for of, err := range d.objects.List(ctx, kind.Name, "/") {

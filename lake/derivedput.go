@@ -53,10 +53,17 @@ type manifestPartition struct {
 // partPuts is how many parts are in memory at a time on their way to the lake.
 const partPuts = 2
 
+const runTime = "20060102T150405.000"
+
+// newRun is a name that no other run has: a time and some random letters.
+func newRun() string {
+	return time.Now().UTC().Format(runTime) + "-" + strings.ToLower(rand.Text()[:10])
+}
+
 // Put implements pinflow.Derived. A part that has a Name and no File is in the lake already and stays as it is. Rows of the parts are the caller's word; sizes and checksums are taken of the files, and must be those
 // of the parts if these have any.
 func (d *DerivedArea) Put(ctx context.Context, m pinflow.Manifest) (pinflow.Manifest, error) {
-	run := time.Now().UTC().Format("20060102T150405.000") + "-" + strings.ToLower(rand.Text()[:10])
+	run := newRun()
 	m.Folders = foldersOf(&m)
 	parts := make([]pinflow.Part, len(m.Parts))
 	g, gctx := errgroup.WithContext(ctx)

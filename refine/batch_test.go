@@ -399,6 +399,45 @@ func TestManifestGone(t *testing.T) {
 	y.whole()
 }
 
+// TestMadeAnewAndNotInstalled: a run that makes old periods anew ends between what it has put into the lake and its install; the next one has the
+// manifests name again what is installed.
+func TestMadeAnewAndNotInstalled(t *testing.T) {
+	both(t, func(t *testing.T, y *yard) {
+		y.fill(15, 8)
+		if _, err := y.runner().Run(t.Context(), refine.Request{}, nil); err != nil {
+			t.Fatal(err)
+		}
+		before := y.vault.manifests[2000].Parts
+		works := y.table.fail
+		y.table.fail = func() (error, error) { return &pinflow.Error{Op: "install", Kind: pinflow.Invalid}, nil }
+		if _, err := y.runner().Run(t.Context(), refine.Request{From: at(2000), Rerun: true}, nil); err == nil {
+			t.Error("nothing has failed")
+		}
+		if slices.EqualFunc(before, y.vault.manifests[2000].Parts, func(a, b pinflow.Part) bool { return a.Name == b.Name }) {
+			t.Error("nothing was made anew")
+		}
+		y.table.fail = works
+		if _, err := y.runner().Run(t.Context(), refine.Request{}, nil); err != nil {
+			t.Error(err)
+		}
+		y.whole()
+		if len(y.vault.replacing) == 0 {
+			t.Error("nobody waits for the run any more")
+		}
+		for n, note := range y.vault.replacing {
+			note.Began = note.Began.Add(-25 * time.Hour)
+			y.vault.replacing[n] = note
+		}
+		if _, err := y.runner().Run(t.Context(), refine.Request{From: at(3000), Rerun: true}, nil); err != nil {
+			t.Error(err)
+		}
+		y.whole()
+		if len(y.vault.replacing) > 0 {
+			t.Errorf("%d notes are left", len(y.vault.replacing))
+		}
+	})
+}
+
 // TestSweeping: replaced files go when the next run begins, or when somebody says that nobody reads them.
 func TestSweeping(t *testing.T) {
 	y := newYard(t, keyed())

@@ -30,6 +30,7 @@ type vault struct {
 	mu        sync.Mutex
 	seals     map[string][]pinflow.Seal
 	manifests map[pinflow.Period]pinflow.Manifest
+	replacing map[int]pinflow.Replacement
 	puts      int
 	swept     []pinflow.Period
 	fail      func(what string) (before, after error)
@@ -38,7 +39,7 @@ type vault struct {
 const second = pinflow.PeriodLength(time.Second)
 
 func newVault(t testing.TB) *vault {
-	return &vault{t: t, dir: t.TempDir(), seals: map[string][]pinflow.Seal{}, manifests: map[pinflow.Period]pinflow.Manifest{},
+	return &vault{t: t, dir: t.TempDir(), seals: map[string][]pinflow.Seal{}, manifests: map[pinflow.Period]pinflow.Manifest{}, replacing: map[int]pinflow.Replacement{},
 		fail: func(string) (error, error) { return nil, nil }}
 }
 
@@ -134,6 +135,30 @@ func (a *vault) Stage(_ context.Context, p pinflow.Part) (pinflow.Part, func(), 
 		return p, nil, &pinflow.Error{Op: "stage", On: p.Name, Kind: pinflow.NotFound}
 	}
 	return p, func() {}, nil
+}
+
+func (a *vault) Replace(_ context.Context, _ string, p pinflow.Period) (pinflow.Replacement, error) {
+	if before, after := a.fail("replace"); before != nil || after != nil {
+		return pinflow.Replacement{}, errors.Join(before, after)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.puts++
+	note := a.puts
+	at := pinflow.Replacement{Period: p, Began: time.Now(), End: func(context.Context) error {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		delete(a.replacing, note)
+		return nil
+	}}
+	a.replacing[note] = at
+	return at, nil
+}
+
+func (a *vault) Replacements(context.Context, string) ([]pinflow.Replacement, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Collect(maps.Values(a.replacing)), nil
 }
 
 func (a *vault) Sweep(_ context.Context, _ string, p pinflow.Period) error {

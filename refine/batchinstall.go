@@ -26,13 +26,18 @@ func (b *batch) install(ctx context.Context, m *made) error {
 	b.metrics.took("install", took)
 	b.live.note(ctx, b)
 	b.done(ctx, m, c, m.took+took)
-	if c.Unchanged { // what was put into the lake is not what was installed
-		return b.mendPeriod(ctx, m.period)
+	if c.Unchanged || m.installed { // what was put into the lake may not be what is installed: of another run, or by another run's mending
+		if err := b.mendPeriod(ctx, m.period); err != nil {
+			return err
+		}
 	}
-	if m.installed {
+	if !m.installed {
+		return nil
+	}
+	if !c.Unchanged {
 		b.replaced = append(b.replaced, m.period)
 	}
-	return nil
+	return m.replaces.End(ctx)
 }
 
 // done tells of a period that is installed.

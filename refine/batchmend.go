@@ -3,18 +3,43 @@ package refine
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/pinflow/pinflow"
 )
 
-// mended is how many of the newest installed periods are looked at before a run.
-const mended = 8
+const (
+	// mended is how many of the newest installed periods are looked at before a run.
+	mended = 8
+	// givenUp is after how long a run that makes a period anew is not waited for any more.
+	givenUp = 24 * time.Hour
+)
 
-// mend lets the manifests of the newest installed periods name the files from which they were installed, which the store knows. They may name
-// others of the same rows: those of a run that worked on the period at the same time, or was given up and put its manifest late.
+// mend lets manifests name the files from which their periods were installed, which the store knows: those of the newest periods, and of those that a run
+// has begun to make anew. They may name others of the same rows: those of a run that worked on the period at the same time, was killed before
+// it installed what it had put, or was given up and put its manifest late.
 func (r *Runner) mend(ctx context.Context, installed []pinflow.Installed) error {
-	for _, in := range installed[max(0, len(installed)-mended):] {
+	begun, err := r.Derived.Replacements(ctx, r.Plan.Generation)
+	if err != nil {
+		return err
+	}
+	replaced := map[pinflow.Period]bool{}
+	for _, b := range begun {
+		replaced[b.Period] = true
+	}
+	for i, in := range installed {
+		if i < len(installed)-mended && !replaced[in.Period] {
+			continue
+		}
 		if err := r.mendOne(ctx, in); err != nil {
+			return err
+		}
+	}
+	for _, b := range begun {
+		if r.Clock.Since(b.Began) < givenUp {
+			continue // it may live, and put its manifest yet
+		}
+		if err := b.End(ctx); err != nil {
 			return err
 		}
 	}

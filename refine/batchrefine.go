@@ -19,6 +19,7 @@ type made struct {
 	manifest pinflow.Manifest
 	reused   bool
 	took     time.Duration
+	replaces pinflow.Replacement // the note that it is made anew, if it was installed before
 }
 
 // installAll refines periods and installs them in their order. While one is installed, those behind it are refined: of
@@ -97,7 +98,12 @@ func (b *batch) refined(ctx context.Context, j job, last *pinflow.Manifest) (*ma
 		return nil, err
 	}
 	m := &made{job: j}
-	if m.reused, err = b.reuse(ctx, m, before); err == nil && !m.reused {
+	if j.installed {
+		m.replaces, err = b.Derived.Replace(ctx, b.Plan.Generation, j.period)
+	} else {
+		m.reused, err = b.reuse(ctx, m, before)
+	}
+	if err == nil && !m.reused {
 		m.manifest, err = b.refineOne(ctx, &j, before)
 	}
 	if err != nil {

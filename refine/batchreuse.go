@@ -15,9 +15,6 @@ import (
 // reuse takes what an earlier run, which was killed before the install, has put into the lake. That is what this one would make: the
 // same records, cleaned under the same definition (the generation), on top of the same state; and its files are as they were put.
 func (b *batch) reuse(ctx context.Context, m *made, before map[string][]pinflow.Part) (bool, error) {
-	if m.installed {
-		return false, nil // somebody wants it made anew
-	}
 	have, err := b.Derived.Manifest(ctx, b.Plan.Generation, m.period)
 	if pinflow.KindOf(err) == pinflow.NotFound && err != nil {
 		return false, nil

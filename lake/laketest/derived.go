@@ -2,6 +2,7 @@ package laketest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -55,6 +56,11 @@ func (d *derived) openArea() {
 // round puts a period, reads it and removes what it took the place of.
 func (d *derived) round(p pinflow.Period) {
 	m, contents := d.draft(p)
+	var note pinflow.Replacement
+	eventually(d.t, func() (err error) {
+		note, err = d.area.Replace(d.t.Context(), derivedGeneration, p)
+		return err
+	})
 	eventually(d.t, func() error {
 		_, err := d.area.Put(d.t.Context(), m)
 		return err
@@ -79,6 +85,9 @@ func (d *derived) round(p pinflow.Period) {
 	}
 	readers.Wait()
 	eventually(d.t, func() error { return d.area.Sweep(d.t.Context(), derivedGeneration, p) })
+	d.replacements(p, 1)
+	eventually(d.t, func() error { return note.End(d.t.Context()) })
+	d.replacements(p, 0)
 	var named []string
 	for _, part := range got.Parts {
 		named = append(named, part.Name)
@@ -87,6 +96,29 @@ func (d *derived) round(p pinflow.Period) {
 	if left := d.parts(fmt.Sprintf("/period=%s/", time.UnixMilli(int64(p)).UTC().Format("2006-01-02T150405"))); !slices.Equal(left, named) {
 		d.t.Errorf("after a sweep there are %q, want %q", left, named)
 	}
+}
+
+// replacements checks how many notes there are, at the least one of them of the period; what a try left of which no answer came is removed.
+func (d *derived) replacements(p pinflow.Period, want int) {
+	d.t.Helper()
+	eventually(d.t, func() error {
+		notes, err := d.area.Replacements(d.t.Context(), derivedGeneration)
+		if err != nil {
+			return err
+		}
+		if len(notes) < want {
+			d.t.Errorf("there are %d notes, want %d", len(notes), want)
+		}
+		for _, n := range notes {
+			if n.Period != p || time.Since(n.Began) > time.Hour || time.Since(n.Began) < 0 {
+				d.t.Errorf("a note is of %d, since %s; want one of %d", n.Period, n.Began, p)
+			}
+			if want == 0 {
+				err = errors.Join(err, n.End(d.t.Context()))
+			}
+		}
+		return err
+	})
 }
 
 // draft makes what a run of a period has made.

@@ -22,7 +22,9 @@ type batchHalf struct {
 
 // openBatch makes the batch of a plan.
 func openBatch(ctx context.Context, c *core, p *pinflow.Plan) (*batchHalf, error) {
-	c.roomForBatch()
+	if !c.builds {
+		roomFor(c.batchMemory())
+	}
 	engine, err := c.batchEngine(ctx, p, c.raw)
 	if err != nil {
 		return nil, err

@@ -44,7 +44,7 @@ func (h *liveHalf) stream(ctx context.Context, n int) error {
 	defer metrics.drop()
 	s, err := refine.NewStream(refine.Options{
 		Journal: h.journal, History: h.raw, Engine: h.engine, Store: h.store, Plan: h.plan, Period: h.period,
-		Group: groupOf("stream", h.plan.Generation+" "+h.StoreURL()), Memory: h.streamMemory(), Log: h.log, Metrics: metrics,
+		Group: groupOf("stream", h.plan.Generation+" "+h.StoreURL()), Memory: h.workerMemory(len(h.workers)), Log: h.log, Metrics: metrics,
 	})
 	if err != nil {
 		return err

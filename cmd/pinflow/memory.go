@@ -11,12 +11,11 @@ import (
 // own limit beside it, pinflow up with the default settings stays below 512 MiB. Beyond, the collector works harder; nothing fails.
 const goMemory = 112 << 20
 
-// The memory for records, if it is not set: of the batch and of a live worker in a process that takes posts too, of the batch in one that does not, and of a
-// live worker in one that does nothing else.
+// The memory for records, if it is not set: of the batch and of a live worker in a process that takes posts too, and of the batch or all live workers in one
+// that does not.
 const (
 	besideOthers = 24 << 20
-	batchAlone   = 192 << 20
-	streamAlone  = 96 << 20
+	alone        = 192 << 20
 )
 
 // batchMemory is what the batch has for records.
@@ -27,25 +26,18 @@ func (c *core) batchMemory() int64 {
 	case c.builds:
 		return besideOthers
 	}
-	return batchAlone
+	return alone
 }
 
-// streamMemory is what each live worker has for records.
-func (c *core) streamMemory() int64 {
+// workerMemory is what each of so many live workers has for records.
+func (c *core) workerMemory(workers int) int64 {
 	switch {
 	case c.StreamMemory > 0:
-		return int64(c.StreamMemory)
+		return int64(c.StreamMemory) / int64(workers)
 	case c.workers > 0:
-		return streamAlone
+		return alone / int64(workers)
 	}
 	return besideOthers
-}
-
-// roomForStream lets Go's heap hold the records of the live workers, and as much again of what is not collected yet.
-func (c *core) roomForStream() {
-	if os.Getenv("GOMEMLIMIT") == "" && c.workers > 0 {
-		debug.SetMemoryLimit(goMemory + 3*int64(c.workers)*c.streamMemory()/2)
-	}
 }
 
 // duckDB is how this process has its DuckDB. Workers that do nothing else have their statements each on a thread of its own; one of DuckDB's beside them
@@ -53,7 +45,7 @@ func (c *core) roomForStream() {
 func (c *core) duckDB() duck.Options {
 	o := duckDBOf(c.Settings, c.dir)
 	if c.workers > 0 {
-		o.Memory, o.Threads = max(o.Memory, 2*int64(c.workers)*c.streamMemory()), 1
+		o.Memory, o.Threads = max(o.Memory, 2*int64(c.workers)*c.workerMemory(c.workers)), 1
 	}
 	return o
 }
@@ -61,20 +53,21 @@ func (c *core) duckDB() duck.Options {
 // leastFetch is how many bytes a reader of the journal gets at a time.
 const leastFetch = 8 << 20
 
-// fetchBytes is how many it gets in this process: few steps to a batch of a live worker.
-func (c *core) fetchBytes() int64 { return max(leastFetch, c.streamMemory()/3) }
-
-// roomForBatch lets Go's heap hold the records of a batch, and as much again of what is not collected yet.
-func (c *core) roomForBatch() {
-	if os.Getenv("GOMEMLIMIT") == "" && !c.builds {
-		debug.SetMemoryLimit(goMemory + 3*c.batchMemory()/2)
+// fetchBytes is how many it gets in this process: few steps to a batch of a live worker, where there is nothing else.
+func (c *core) fetchBytes() int64 {
+	if c.workers == 0 {
+		return leastFetch
 	}
+	return max(leastFetch, c.workerMemory(c.workers)/3)
 }
 
 // limitMemory makes the collector give memory back before the heap has doubled, unless the user has decided
 // otherwise with GOMEMLIMIT.
-func limitMemory() {
+func limitMemory() { roomFor(0) }
+
+// roomFor does so too, and lets the heap hold that many bytes of records besides, and half as much again of what is not collected yet.
+func roomFor(records int64) {
 	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(goMemory)
+		debug.SetMemoryLimit(goMemory + 3*records/2)
 	}
 }

@@ -38,7 +38,7 @@ func (c *streamCmd) Run(ctx context.Context, t terminal) (err error) {
 	if err != nil {
 		return unlessStopped(ctx, err)
 	}
-	core.roomForStream()
+	roomFor(int64(core.workers) * core.workerMemory(core.workers))
 	fmt.Fprintf(t.out, "Counting the records of Kafka at %s into %s. Ctrl-C ends it.\n", core.journal.addr, core.shownStore())
 	return watched.run(ctx, func(ctx context.Context) error { return core.count(ctx, c.StreamWorkers) })
 }

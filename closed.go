@@ -129,8 +129,8 @@ type Derived interface {
 	Sweep(ctx context.Context, generation string, p Period) error
 	// Drop removes all of a generation.
 	Drop(ctx context.Context, generation string) error
-	// Replace notes that a run is about to make a period anew that is installed. The note stays until its End is called: also if the run is killed.
-	Replace(ctx context.Context, generation string, p Period) (Replacement, error)
+	// Replacing notes that a run is about to make a period anew that is installed. The note stays until its End is called: also if the run is killed.
+	Replacing(ctx context.Context, generation string, p Period) (Replacement, error)
 	// Replacements returns the notes that there are.
 	Replacements(ctx context.Context, generation string) ([]Replacement, error)
 }

@@ -53,6 +53,7 @@ type manifestPartition struct {
 // partPuts is how many parts are in memory at a time on their way to the lake.
 const partPuts = 2
 
+// runTime is how the name of a run tells when it began.
 const runTime = "20060102T150405.000"
 
 // newRun is a name that no other run has: a time and some random letters.

@@ -11,8 +11,8 @@ import (
 // replacingFolder holds a note for each run that makes a period anew: gen=<generation>/_replacing/<period>/<run>.
 const replacingFolder = "_replacing/"
 
-// Replace implements pinflow.Derived.
-func (d *DerivedArea) Replace(ctx context.Context, generation string, p pinflow.Period) (pinflow.Replacement, error) {
+// Replacing implements pinflow.Derived.
+func (d *DerivedArea) Replacing(ctx context.Context, generation string, p pinflow.Period) (pinflow.Replacement, error) {
 	run := newRun()
 	name := generationFolder(generation) + replacingFolder + d.length.Name(p) + "/" + run
 	if _, err := d.objects.PutIfAbsent(ctx, name, []byte("{}\n")); err != nil { // an earlier try may have stored it

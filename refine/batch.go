@@ -148,7 +148,7 @@ func (r *Runner) Sweep(ctx context.Context) error {
 
 func (r *Runner) sweep(ctx context.Context) error {
 	for len(r.replaced) > 0 {
-		if err := r.mendPeriod(ctx, r.replaced[0]); err != nil { // what the store reads must stay
+		if err := r.mendPeriods(ctx, r.replaced[0]); err != nil { // what the store reads must stay
 			return err
 		}
 		if err := r.Derived.Sweep(ctx, r.Plan.Generation, r.replaced[0]); err != nil {
@@ -166,6 +166,8 @@ type batch struct {
 	meter   *meter
 	scratch string
 	live    liveHalf
+	// replacing are the notes of periods that were installed before and are again.
+	replacing []pinflow.Replacement
 }
 
 func (b *batch) run(ctx context.Context, q Request) error {
@@ -190,6 +192,9 @@ func (b *batch) run(ctx context.Context, q Request) error {
 	defer folder.remove()
 	b.scratch = folder.dir
 	if err := b.installAll(ctx, jobs); err != nil {
+		return err
+	}
+	if err := b.endReplacing(ctx); err != nil {
 		return err
 	}
 	if err := b.reports(ctx); err != nil {

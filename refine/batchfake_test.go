@@ -137,7 +137,7 @@ func (a *vault) Stage(_ context.Context, p pinflow.Part) (pinflow.Part, func(), 
 	return p, func() {}, nil
 }
 
-func (a *vault) Replace(_ context.Context, _ string, p pinflow.Period) (pinflow.Replacement, error) {
+func (a *vault) Replacing(_ context.Context, _ string, p pinflow.Period) (pinflow.Replacement, error) {
 	if before, after := a.fail("replace"); before != nil || after != nil {
 		return pinflow.Replacement{}, errors.Join(before, after)
 	}

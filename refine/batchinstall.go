@@ -26,18 +26,16 @@ func (b *batch) install(ctx context.Context, m *made) error {
 	b.metrics.took("install", took)
 	b.live.note(ctx, b)
 	b.done(ctx, m, c, m.took+took)
-	if c.Unchanged || m.installed { // what was put into the lake may not be what is installed: of another run, or by another run's mending
-		if err := b.mendPeriod(ctx, m.period); err != nil {
-			return err
-		}
+	if m.installed {
+		b.replacing = append(b.replacing, m.replaces)
 	}
-	if !m.installed {
-		return nil
-	}
-	if !c.Unchanged {
+	switch {
+	case c.Unchanged: // what was put into the lake is not what was installed
+		return b.mendPeriods(ctx, m.period)
+	case m.installed:
 		b.replaced = append(b.replaced, m.period)
 	}
-	return m.replaces.End(ctx)
+	return nil
 }
 
 // done tells of a period that is installed.

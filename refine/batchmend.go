@@ -23,38 +23,67 @@ func (r *Runner) mend(ctx context.Context, installed []pinflow.Installed) error 
 	if err != nil {
 		return err
 	}
-	replaced := map[pinflow.Period]bool{}
-	for _, b := range begun {
-		replaced[b.Period] = true
+	periods := periodsOf(begun)
+	for _, in := range installed[max(0, len(installed)-mended):] {
+		periods = append(periods, in.Period)
 	}
-	for i, in := range installed {
-		if i < len(installed)-mended && !replaced[in.Period] {
-			continue
-		}
-		if err := r.mendOne(ctx, in); err != nil {
-			return err
-		}
+	if err := r.mendAmong(ctx, installed, periods); err != nil {
+		return err
 	}
-	for _, b := range begun {
-		if r.Clock.Since(b.Began) < givenUp {
-			continue // it may live, and put its manifest yet
-		}
-		if err := b.End(ctx); err != nil {
+	// A run that began a short while ago may live, and put its manifest yet.
+	old := slices.DeleteFunc(begun, func(n pinflow.Replacement) bool { return r.Clock.Since(n.Began) < givenUp })
+	return endAll(ctx, old)
+}
+
+// endReplacing ends the notes of what the run has made anew and installed. Another run may have put other files into the lake meanwhile, or mended what this
+// one had put and not installed yet.
+func (b *batch) endReplacing(ctx context.Context) error {
+	if len(b.replacing) == 0 {
+		return nil
+	}
+	if err := b.mendPeriods(ctx, periodsOf(b.replacing)...); err != nil {
+		return err
+	}
+	return endAll(ctx, b.replacing)
+}
+
+func periodsOf(notes []pinflow.Replacement) (periods []pinflow.Period) {
+	for _, n := range notes {
+		periods = append(periods, n.Period)
+	}
+	return periods
+}
+
+func endAll(ctx context.Context, notes []pinflow.Replacement) error {
+	for _, n := range notes {
+		if err := n.End(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// mendPeriod does so for one period.
-func (r *Runner) mendPeriod(ctx context.Context, p pinflow.Period) error {
+// mendPeriods does so for some periods.
+func (r *Runner) mendPeriods(ctx context.Context, periods ...pinflow.Period) error {
 	installed, err := r.Store.Installed(ctx, r.Plan.Generation)
 	if err != nil {
 		return err
 	}
+	return r.mendAmong(ctx, installed, periods)
+}
+
+// mendAmong does so for those installed that are among some periods.
+func (r *Runner) mendAmong(ctx context.Context, installed []pinflow.Installed, periods []pinflow.Period) error {
+	wanted := make(map[pinflow.Period]bool, len(periods))
+	for _, p := range periods {
+		wanted[p] = true
+	}
 	for _, in := range installed {
-		if in.Period == p {
-			return r.mendOne(ctx, in)
+		if !wanted[in.Period] {
+			continue
+		}
+		if err := r.mendOne(ctx, in); err != nil {
+			return err
 		}
 	}
 	return nil

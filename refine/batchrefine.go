@@ -99,7 +99,7 @@ func (b *batch) refined(ctx context.Context, j job, last *pinflow.Manifest) (*ma
 	}
 	m := &made{job: j}
 	if j.installed {
-		m.replaces, err = b.Derived.Replace(ctx, b.Plan.Generation, j.period)
+		m.replaces, err = b.Derived.Replacing(ctx, b.Plan.Generation, j.period)
 	} else {
 		m.reused, err = b.reuse(ctx, m, before)
 	}

@@ -58,7 +58,7 @@ func (d *derived) round(p pinflow.Period) {
 	m, contents := d.draft(p)
 	var note pinflow.Replacement
 	eventually(d.t, func() (err error) {
-		note, err = d.area.Replace(d.t.Context(), derivedGeneration, p)
+		note, err = d.area.Replacing(d.t.Context(), derivedGeneration, p)
 		return err
 	})
 	eventually(d.t, func() error {

@@ -92,7 +92,7 @@ func ingestServer(b *testing.B, kafka string) *server {
 // fastAPI is the peer in Python: one worker.
 func fastAPI(b *testing.B, name, app, kafka, schema string) *server {
 	b.Helper()
-	addr := freePort(b)
+	addr := freeAddress(b)
 	_, port, _ := strings.Cut(addr, ":")
 	p := start(b, []string{"KAFKA=" + kafka, "TOPIC=" + newTopic(b, kafka, 1), "SCHEMA=" + schema}, python(b),
 		"-m", "uvicorn", "--app-dir", "peers/fastapi", "--port", port, "--workers", "1", "--no-access-log", "--log-level", "warning", app)
@@ -103,7 +103,7 @@ func fastAPI(b *testing.B, name, app, kafka, schema string) *server {
 // benthosServer is the peer in Go.
 func benthosServer(b *testing.B, kafka, schema string) *server {
 	b.Helper()
-	addr := freePort(b)
+	addr := freeAddress(b)
 	file := url.URL{Scheme: "file", Path: schema}
 	p := start(b, []string{"HTTP=" + addr, "KAFKA=" + kafka, "TOPIC=" + newTopic(b, kafka, 1), "SCHEMA=" + file.String()}, benthos(b), "-c", "peers/benthos/posts.yaml")
 	p.listening(b, addr)

@@ -58,7 +58,7 @@ type keeping struct {
 // kept lets pinflow lake write the topic to a folder of the bucket.
 func kept(b *testing.B, s3 *bucket, kafka, topic, folder string, records int) keeping {
 	b.Helper()
-	monitor := freePort(b)
+	monitor := freeAddress(b)
 	place := url.URL{Scheme: "s3", Host: s3.name, Path: "/" + folder, RawQuery: url.Values{"endpoint": {s3.endpoint}, "region": {s3.region}, "use_path_style": {"true"}}.Encode()}
 	definition := variant(b, topic, 1, "none")
 	began := time.Now()

@@ -219,15 +219,10 @@ func (p *process) listening(b *testing.B, addr string) {
 	})
 }
 
-// freePort is an address at which nobody listens, for those who cannot choose one themselves.
-func freePort(b *testing.B) string {
+// freeAddress is an address at which nobody listens, for those who cannot choose one themselves.
+func freeAddress(b *testing.B) string {
 	b.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+	return fmt.Sprintf("127.0.0.1:%d", realtest.FreePort(b))
 }
 
 // ticks is how many of the kernel's clock ticks are a second: 100 on every Linux that Go runs on.

@@ -31,9 +31,9 @@ func testTakeover(t *T) {
 	defer stop()
 
 	killed, paused := c.join("killed"), c.join("paused")
-	c.within(t.Patience, "two members share the partitions", func() bool { return c.fair(partitions) && killed.has() > 0 })
+	c.within(takeoverWithin, "two members share the partitions", func() bool { return c.fair(partitions) && killed.has() > 0 })
 	third, leaves := c.join("third"), c.join("leaves")
-	c.within(t.Patience, "four members share them", func() bool { return c.fair(partitions) && leaves.has() > 0 })
+	c.within(takeoverWithin, "four members share them", func() bool { return c.fair(partitions) && leaves.has() > 0 })
 
 	killed.gone(true)
 	paused.gone(true)
@@ -47,10 +47,10 @@ func testTakeover(t *T) {
 	t.Logf("handed over within %s: %s", took, c.state())
 
 	t.must(paused.cmd.Process.Signal(syscall.SIGCONT))
-	c.within(t.Patience, "one that was paused learns what it has lost", paused.hasLost)
+	c.within(takeoverWithin, "one that was paused learns what it has lost", paused.hasLost)
 	paused.gone(false)
 	last := c.join("last")
-	c.within(t.Patience, "three share them", func() bool { return c.fair(partitions) && last.has() > 0 && paused.has() > 0 })
+	c.within(takeoverWithin, "three share them", func() bool { return c.fair(partitions) && last.has() > 0 && paused.has() > 0 })
 
 	stop()
 	appender.Wait()
@@ -58,7 +58,7 @@ func testTakeover(t *T) {
 	for _, m := range []*mate{paused, third, last} {
 		t.must(m.cmd.Process.Signal(os.Interrupt))
 	}
-	c.within(t.Patience, "all have left", func() bool { return paused.hasLeft() && third.hasLeft() && last.hasLeft() })
+	c.within(takeoverWithin, "all have left", func() bool { return paused.hasLeft() && third.hasLeft() && last.hasLeft() })
 	t.Logf("%d times somebody took what another had taken", c.fenced)
 }
 

@@ -37,7 +37,7 @@ func TestConnectionThatStandsStill(t *testing.T) {
 	}
 }
 
-// TestSlowConnection takes many times as long as a connection may stand still, and never does.
+// TestSlowConnection takes longer than a connection may stand still, and never does.
 func TestSlowConnection(t *testing.T) {
 	const idle, pieces = 4 * time.Second, 12
 	c, other := dialed(t, idle)
